@@ -1,0 +1,220 @@
+/**
+ * The immutable compiled configuration: plain, frozen, serialisable data with a version. The primary compiles it from
+ * YAML (config/compile.ts), workers build their tables from it. Durations are milliseconds, sizes bytes, and every
+ * default has been filled in: nothing downstream of config/ invents a value.
+ */
+
+export interface Snapshot {
+  /** Hex digest of the content; equal documents have equal versions. */
+  readonly version: string;
+  readonly listeners: readonly ListenerSpec[];
+  readonly routes: readonly RouteSpec[];
+  readonly services: readonly ServiceSpec[];
+  readonly jwtProviders: readonly JwtProviderSpec[];
+  readonly limits: LimitsSpec;
+  readonly telemetry: TelemetrySpec;
+  readonly admin: AdminSpec;
+  /** Number of worker processes, ≥ 1. */
+  readonly workers: number;
+  readonly drain: DrainSpec;
+}
+
+export type Direction = "ingress" | "egress" | "inbound" | "outbound";
+export type ListenerProtocol = "http" | "https";
+
+export interface ListenerSpec {
+  readonly name: string;
+  readonly direction: Direction;
+  readonly protocol: ListenerProtocol;
+  readonly bind: { readonly host: string; readonly port: number };
+  readonly tls: ListenerTlsSpec | null;
+  /** Hostnames this listener serves; empty: all. Others get 421. */
+  readonly hostnames: readonly string[];
+  /** CIDRs (or single addresses) whose X-Forwarded-* are believed. */
+  readonly trustedProxies: readonly string[];
+  readonly limits: ListenerLimits;
+  readonly timeouts: ListenerTimeouts;
+  readonly hardening: HardeningSpec;
+}
+
+export interface ListenerTlsSpec {
+  /** The first one is served when SNI is missing or unknown. */
+  readonly certificates: readonly CertificateSpec[];
+}
+
+/** Checked by the compiler: readable, PEM, key matches certificate. Paths are absolute. */
+export interface CertificateSpec {
+  readonly certPath: string;
+  readonly keyPath: string;
+  /** Lower-case DNS names from the SANs (wildcards as `*.example.com`), for SNI. */
+  readonly names: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly notAfterMs: number;
+}
+
+export interface ListenerLimits {
+  readonly maxHeaderBytes: number;
+  /** 0: unlimited. */
+  readonly maxBodyBytes: number;
+  readonly maxConnections: number;
+}
+
+export interface ListenerTimeouts {
+  /** Whole request, head to last body byte; 0 disables. */
+  readonly requestMs: number;
+  /** No byte in either direction for this long ends the exchange; 0 disables. */
+  readonly streamIdleMs: number;
+}
+
+/** What a listener facing strangers does and one inside the mesh does not (design: ingress hardening). */
+export interface HardeningSpec {
+  readonly normalisePath: boolean;
+  /** `%2F`, `%5C`, `%00` and `\` in the path are refused. */
+  readonly refuseEncodedSlashes: boolean;
+  readonly refuseUnderscoreHeaders: boolean;
+  /** X-Forwarded-*, Forwarded, X-Forwarded-Client-Cert and X-Request-Id of untrusted peers are dropped. */
+  readonly dropForwardedHeaders: boolean;
+}
+
+export interface RouteSpec {
+  readonly name: string;
+  /** Names of the listeners that serve it (resolved; never empty). */
+  readonly listeners: readonly string[];
+  /** Lower case, exact or `*.suffix`; empty: any host. */
+  readonly hostnames: readonly string[];
+  /** Any of; never empty (the default is PathPrefix `/`). */
+  readonly match: readonly MatchSpec[];
+  readonly filters: readonly FilterSpec[];
+  /** May be empty only when a filter always replies (redirect, respond). */
+  readonly backends: readonly BackendSpec[];
+  readonly timeouts: RouteTimeouts;
+  readonly retry: RetrySpec;
+}
+
+export interface MatchSpec {
+  readonly path: PathMatchSpec;
+  /** Upper case; empty: any. */
+  readonly methods: readonly string[];
+  /** All must match; names lower case; duplicates of a field are joined with `, ` (RFC 9110 §5.3). */
+  readonly headers: readonly NameValue[];
+  /** All must match: first occurrence, percent-decoded. */
+  readonly query: readonly NameValue[];
+}
+
+export interface PathMatchSpec {
+  readonly type: "Exact" | "PathPrefix";
+  /** Begins with `/`; a prefix has no trailing `/` except the root. */
+  readonly value: string;
+}
+
+export interface NameValue {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** One step of a route's chain; `config` is the output of `filters/<type>/schema.ts`. */
+export interface FilterSpec {
+  readonly type: string;
+  readonly config: unknown;
+}
+
+export interface BackendSpec {
+  readonly service: string;
+  /** ≥ 0; share of the sum of the route's weights. All zero: 503, as in the Gateway API. */
+  readonly weight: number;
+}
+
+export interface RouteTimeouts {
+  /** From accept to the last response byte; 0 disables (`0s`). */
+  readonly requestMs: number;
+  /** One attempt, from its start to the response head; 0 disables. */
+  readonly backendRequestMs: number;
+}
+
+export interface RetrySpec {
+  /** Additional attempts after the first; 0 disables. */
+  readonly attempts: number;
+  /** Retries as a share of requests, per service and worker… */
+  readonly budgetPercent: number;
+  /** …with at least this many per second. */
+  readonly budgetMinPerSecond: number;
+}
+
+export interface ServiceSpec {
+  readonly name: string;
+  readonly endpoints: readonly EndpointSpec[];
+  readonly protocol: "http1" | "https";
+  /** Only for `https`. */
+  readonly tls: UpstreamTlsSpec | null;
+  readonly balance: { readonly algorithm: BalanceAlgorithm };
+  readonly connectTimeoutMs: number;
+  /** Idle pooled connections are closed after this. */
+  readonly keepAliveMs: number;
+  /** Per endpoint and worker. */
+  readonly maxConnections: number;
+  /** Requests that may wait for a connection, per endpoint and worker. */
+  readonly maxPendingRequests: number;
+}
+
+export type BalanceAlgorithm = "roundRobin" | "leastRequest" | "random";
+
+export interface EndpointSpec {
+  /** Host name or IP literal (IPv6 without brackets). */
+  readonly host: string;
+  readonly port: number;
+  readonly weight: number;
+  readonly zone: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface UpstreamTlsSpec {
+  /** Name verified and sent as SNI; empty: the endpoint's host. */
+  readonly serverName: string;
+  /** PEM of the trusted roots; empty: the system's. */
+  readonly caPem: string;
+  /** Only ever false when written so in the document. */
+  readonly isVerified: boolean;
+}
+
+export interface JwtProviderSpec {
+  readonly name: string;
+  /** Empty: not checked. */
+  readonly issuer: string;
+  /** Token must name one of them; empty: not checked. */
+  readonly audiences: readonly string[];
+  /** Allowed `alg` values, never `none`. */
+  readonly algorithms: readonly string[];
+  readonly clockSkewMs: number;
+  readonly keys: JwksSourceSpec;
+}
+
+export type JwksSourceSpec =
+  | { readonly type: "uri"; readonly uri: string; readonly refreshMs: number; readonly cooldownMs: number; readonly timeoutMs: number; readonly caPem: string }
+  /** From a file or written in the document; the JWK set itself (RFC 7517 §5). Secret: may hold HMAC keys. */
+  | { readonly type: "fixed"; readonly jwks: { readonly keys: readonly Readonly<Record<string, unknown>>[] } };
+
+export interface LimitsSpec {
+  readonly store: "memory";
+  /** Live keys per limit before new ones share buckets. */
+  readonly maxKeys: number;
+}
+
+export interface TelemetrySpec {
+  readonly accessLog: {
+    /** `stdout`, `stderr`, `off` or an absolute file path. */
+    readonly path: string;
+    /** Share of exchanges logged, 0…1; local replies with status ≥ 500 are always logged. */
+    readonly sample: number;
+  };
+}
+
+export interface AdminSpec {
+  readonly bind: { readonly host: string; readonly port: number };
+  /** Required when the bind is not loopback; empty: no token. Secret. */
+  readonly token: string;
+}
+
+export interface DrainSpec {
+  /** How long in-flight exchanges may take after SIGTERM. */
+  readonly timeoutMs: number;
+}
