@@ -1,0 +1,55 @@
+/**
+ * Nothing is measured before it was seen to do the job: right status, right body, and in the edge job a refusal without a
+ * token, with a forged one and with an expired one. A fast gateway that does something else must not enter the table.
+ */
+import { request as requestPlain } from "node:http";
+import { request as requestTls } from "node:https";
+import { type Fixtures, LARGE_BYTES, SMALL_BODY } from "./fixtures.js";
+import type { Scenario } from "./scenarios.js";
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** Throws with the first thing that is wrong. */
+export async function verify(scenario: Scenario, fixtures: Fixtures, port: number, routes: number): Promise<void> {
+  const token = scenario.isEdgeJob ? (fixtures.tokens[0] as string) : null;
+  const paths = routes === 1 ? [scenario.path] : [`/r0${scenario.path}`, `/r${routes - 1}${scenario.path}`];
+  for (const path of paths) expectSuccess(scenario, await ask(scenario, port, path, token));
+  if (routes > 1) expectStatus(await ask(scenario, port, "/no-such-route", null), 404, "without a route");
+  if (!scenario.isEdgeJob) return;
+  expectStatus(await ask(scenario, port, scenario.path, null), 401, "without a token");
+  expectStatus(await ask(scenario, port, scenario.path, fixtures.forgedToken), 401, "with a forged token");
+  expectStatus(await ask(scenario, port, scenario.path, fixtures.expiredToken), 401, "with an expired token");
+}
+
+function expectSuccess(scenario: Scenario, { status, body }: Answer): void {
+  if (status !== 200) throw new Error(`answered ${status} instead of 200`);
+  const isRight = scenario.path === "/large" ? body.length === LARGE_BYTES : body === SMALL_BODY;
+  if (!isRight) throw new Error(`answered a wrong body of ${body.length} bytes`);
+}
+
+function expectStatus({ status }: Answer, expected: number, circumstance: string): void {
+  if (status !== expected) throw new Error(`answered ${status} instead of ${expected} ${circumstance}`);
+}
+
+function ask(scenario: Scenario, port: number, path: string, token: string | null): Promise<Answer> {
+  const body = scenario.method === "POST" ? "x".repeat(LARGE_BYTES) : "";
+  const headers: Record<string, string | number> = { host: "localhost", ...(token === null ? {} : { authorization: `Bearer ${token}` }) };
+  if (body !== "") headers["content-length"] = body.length;
+  const common = { host: "127.0.0.1", port, path, method: scenario.method, headers, agent: false as const, timeout: 5000 };
+  return new Promise((resolve, reject) => {
+    const request = scenario.isTls ? requestTls({ ...common, servername: "localhost", rejectUnauthorized: false }) : requestPlain(common);
+    request.once("error", reject);
+    request.once("timeout", () => request.destroy(new Error("no answer within 5 s")));
+    request.once("response", (response) => {
+      let text = "";
+      response.setEncoding("utf8");
+      response.on("data", (chunk: string) => (text += chunk));
+      response.once("error", reject);
+      response.once("end", () => resolve({ status: response.statusCode ?? 0, body: text }));
+    });
+    request.end(body);
+  });
+}

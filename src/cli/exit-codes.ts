@@ -1,0 +1,18 @@
+/** What the process's exit code means; stable, listed in `--help`, after sysexits.h where it has the case. */
+export const EXIT = {
+  ok: 0,
+  failure: 1,
+  /** The command line is wrong. */
+  usage: 64,
+  /** A port is taken or an address cannot be bound. */
+  unavailable: 69,
+  /** The configuration does not compile. */
+  configuration: 78,
+} as const;
+
+export const EXIT_CODES_HELP = `Exit codes:
+   0  success
+   1  failure
+  64  the command line is wrong
+  69  a port is taken, or an address cannot be bound
+  78  the configuration has problems`;

@@ -1,0 +1,69 @@
+/**
+ * `windrose quickstart` (`npm start`): makes development certificates when they are missing, starts demo services in this
+ * process, runs config/quickstart.yaml and prints commands to paste. Everything ends with the gateway.
+ */
+import { join, relative } from "node:path";
+import { type GatewayInfo, runGateway } from "../control/primary.js";
+import { DEVELOPMENT_FILES, ensureDevelopmentCertificates } from "../identity/dev-certificates.js";
+import { type CommandText, fail, printHelp, readFlags, refuseUsage } from "./command-line.js";
+import { type LoadedConfiguration, loadOrComplain } from "./configuration.js";
+import { startDemoServices } from "./demo-services.js";
+import { EXIT } from "./exit-codes.js";
+import { PACKAGE_ROOT, readVersion } from "./package-root.js";
+import { describeQuickstart } from "./quickstart-text.js";
+import { QUICKSTART_TOKEN, readSigningKey, signToken } from "./token.js";
+
+const FLAGS = {
+  config: { type: "string", short: "c", default: join(PACKAGE_ROOT, "config", "quickstart.yaml") },
+  certs: { type: "string", default: join(PACKAGE_ROOT, "certs") },
+  single: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+const TEXT: CommandText = {
+  usage: "quickstart [-c FILE] [--certs DIR] [--single]",
+  about: "Runs the example gateway with demo services behind it and prints commands to try. Ctrl-C ends everything.",
+  flags: [
+    ["-c, --config FILE", "another configuration (default: config/quickstart.yaml)"],
+    ["--certs DIR", "where its development certificates lie (default: certs)"],
+    ["--single", "one process instead of a primary and its workers; for debugging"],
+    ["-h, --help", "show this text"],
+  ],
+  examples: ["windrose quickstart"],
+};
+
+export async function quickstart(args: readonly string[]): Promise<number> {
+  const line = readFlags(args, FLAGS);
+  if (!line.ok) return refuseUsage("quickstart", line.message);
+  const { config, certs, single, help } = line.values;
+  if (help) return printHelp(TEXT);
+  const made = await ensureDevelopmentCertificates({ directory: certs, hosts: [], isForced: false, now: new Date() });
+  if (!made.ok) return fail("quickstart", made.problem);
+  const loaded = loadOrComplain(config);
+  if (loaded === null) return EXIT.configuration;
+  const key = readSigningKey(join(certs, DEVELOPMENT_FILES.jwtKey));
+  if (!key.ok) return fail("quickstart", key.message);
+  const { issuer, audience, subject, lifetimeSeconds } = QUICKSTART_TOKEN;
+  const token = await signToken({ key: key.key, issuer, audience, subject, lifetimeSeconds, claims: {}, now: new Date() });
+  return await runWithDemo({ ...loaded, certs, isSingle: single, token });
+}
+
+interface Prepared extends LoadedConfiguration {
+  readonly certs: string;
+  readonly isSingle: boolean;
+  readonly token: string;
+}
+
+async function runWithDemo({ snapshot, redactedDocument, certs, isSingle, token }: Prepared): Promise<number> {
+  const demo = await startDemoServices(snapshot.services);
+  if (!demo.ok) return fail("quickstart", demo.problem, EXIT.unavailable);
+  const caPath = relative(process.cwd(), join(certs, DEVELOPMENT_FILES.ca));
+  const onReady = (info: GatewayInfo): void => {
+    process.stdout.write(describeQuickstart({ info, snapshot, token, caPath }));
+  };
+  try {
+    return await runGateway({ snapshot, redactedDocument, isSingle, version: readVersion(), onReady });
+  } finally {
+    await demo.close();
+  }
+}

@@ -1,0 +1,95 @@
+/** Listeners: TLS where it belongs, certificates that can be served, limits that hold process-wide. */
+import { parseSize } from "../../engine/model/units.js";
+import { loadCertificate } from "../certificates.js";
+import type { DocumentPath } from "../problems.js";
+import type { CheckContext, DocumentDraft } from "./check-document.js";
+import { readFileAt } from "./read-text.js";
+import type { Checker } from "./checker.js";
+
+type ListenerDraft = NonNullable<NonNullable<DocumentDraft["listeners"]>[number]>;
+
+const MAKE_HINT = "paths start at the YAML file; windrose certs dev makes certificates for development";
+
+export function checkListeners(document: DocumentDraft, context: CheckContext): void {
+  (document.listeners ?? []).forEach((listener, index) => {
+    if (listener === undefined) return;
+    checkTls(listener, ["listeners", index], context);
+    checkRepeats(listener.hostnames, ["listeners", index, "hostnames"], context.checker);
+  });
+  warnOnHeaderSizes(document, context.checker);
+}
+
+function checkTls(listener: ListenerDraft, path: DocumentPath, context: CheckContext): void {
+  const { checker } = context;
+  const hasTls = checker.isWritten([...path, "tls"]);
+  if (listener.protocol === "https" && !hasTls) {
+    checker.error([...path, "protocol"], "https needs tls", "add tls: {certificates: [{cert: …, key: …}]}");
+  }
+  if (listener.protocol === "http" && hasTls) checker.error([...path, "tls"], "has no place on an http listener", "write protocol: https");
+  const firstByName = new Map<string, DocumentPath>();
+  (listener.tls?.certificates ?? []).forEach((certificate, index) => {
+    const at = [...path, "tls", "certificates", index];
+    const names = checkCertificate(certificate, at, context);
+    for (const name of names) {
+      const first = firstByName.get(name);
+      if (first === undefined) firstByName.set(name, at);
+      else checker.warn(at, `${name} is in an earlier certificate too, which is served`, `the first is at ${checker.where(first)}`);
+    }
+  });
+}
+
+/** @returns the names it can be served for; none when there is a problem */
+function checkCertificate(
+  value: { readonly cert?: string | undefined; readonly key?: string | undefined } | undefined,
+  path: DocumentPath,
+  context: CheckContext,
+): readonly string[] {
+  const certPem = value?.cert === undefined ? null : readFileAt([...path, "cert"], value.cert, context, MAKE_HINT);
+  const keyPem = value?.key === undefined ? null : readFileAt([...path, "key"], value.key, context, MAKE_HINT);
+  if (certPem === null || keyPem === null) return [];
+  const result = loadCertificate(certPem, keyPem);
+  if (!result.ok) {
+    context.checker.error([...path, result.part], `${context.checker.quote([...path, result.part])} ${result.message}`, result.hint);
+    return [];
+  }
+  context.materials.setCertificate(path, result.certificate);
+  warnOnDates(result.certificate, [...path, "cert"], context);
+  return result.certificate.names;
+}
+
+function warnOnDates(certificate: { readonly notBeforeMs: number; readonly notAfterMs: number }, path: DocumentPath, context: CheckContext): void {
+  const { checker, nowMs } = context;
+  const day = (timeMs: number) => new Date(timeMs).toISOString().slice(0, 10);
+  if (certificate.notAfterMs <= nowMs) checker.warn(path, `the certificate expired on ${day(certificate.notAfterMs)}`);
+  if (certificate.notBeforeMs > nowMs) checker.warn(path, `the certificate is not valid before ${day(certificate.notBeforeMs)}`);
+}
+
+/** Values of a list that may stand in it once, ignoring case. */
+export function checkRepeats(
+  values: readonly (string | undefined)[] | undefined,
+  path: DocumentPath,
+  checker: Pick<Checker, "error" | "quote" | "where">,
+): void {
+  const seen = new Map<string, number>();
+  (values ?? []).forEach((value, index) => {
+    if (value === undefined) return;
+    const first = seen.get(value.toLowerCase());
+    if (first === undefined) seen.set(value.toLowerCase(), index);
+    else checker.error([...path, index], `${checker.quote([...path, index])} is written twice`, `the first is at ${checker.where([...path, first])}`);
+  });
+}
+
+/** uWebSockets.js reads one limit when it is loaded. */
+function warnOnHeaderSizes(document: DocumentDraft, checker: Checker): void {
+  const sizes = (document.listeners ?? []).map((listener) => {
+    const size = listener?.limits?.maxHeaderBytes;
+    return typeof size === "string" ? parseSize(size) : (size ?? null);
+  });
+  const known = sizes.filter((size) => size !== null);
+  const largest = Math.max(...known);
+  sizes.forEach((size, index) => {
+    if (size === null || size === largest) return;
+    const path = ["listeners", index, "limits", "maxHeaderBytes"];
+    checker.warn(path, `another listener allows ${largest} bytes of headers, which then holds for this one too`, "the limit is process-wide: write the same value for all listeners");
+  });
+}

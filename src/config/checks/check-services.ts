@@ -1,0 +1,51 @@
+/** Services: endpoints that are different ones, TLS settings that are used and safe. */
+import type { DocumentPath } from "../problems.js";
+import type { CheckContext, DocumentDraft } from "./check-document.js";
+import { checkRepeats } from "./check-listeners.js";
+import { readRoots } from "./read-text.js";
+
+type ServiceDraft = NonNullable<NonNullable<DocumentDraft["services"]>[number]>;
+
+export function checkServices(document: DocumentDraft, context: CheckContext): void {
+  (document.services ?? []).forEach((service, index) => {
+    if (service !== undefined) checkService(service, ["services", index], context);
+  });
+  warnOnUnused(document, context);
+}
+
+function checkService(service: ServiceDraft, path: DocumentPath, context: CheckContext): void {
+  const { checker } = context;
+  const endpoints = service.endpoints?.static ?? [];
+  const at = [...path, "endpoints", "static"];
+  checkRepeats(endpoints.map((endpoint) => endpoint?.address), at, {
+    error: (repeat: DocumentPath, message: string, hint?: string) => checker.error([...repeat, "address"], message, hint),
+    quote: (repeat: DocumentPath) => checker.quote([...repeat, "address"]),
+    where: (repeat: DocumentPath) => checker.where(repeat),
+  });
+  if (endpoints.length > 0 && endpoints.every((endpoint) => endpoint?.weight === 0)) {
+    checker.warn(at, "every endpoint has weight 0: the service takes no traffic");
+  }
+  checkTls(service, path, context);
+}
+
+function checkTls(service: ServiceDraft, path: DocumentPath, context: CheckContext): void {
+  const { checker } = context;
+  const at = [...path, "tls"];
+  if (service.protocol === "http1" && checker.isWritten(at)) checker.error(at, "has no effect with protocol http1", "write protocol: https");
+  if (service.tls === undefined) return;
+  if (service.tls.insecureSkipVerify === true) {
+    checker.warn([...at, "insecureSkipVerify"], "certificates of this service are not verified: anyone in between can read and change its traffic");
+  }
+  if (service.tls.serverName?.startsWith("*.") === true) checker.error([...at, "serverName"], "must be one name, not a wildcard");
+  readRoots([...at, "ca"], service.tls.ca, context);
+}
+
+/** Only in a document that is valid so far: a broken route may be the one that uses it. */
+function warnOnUnused(document: DocumentDraft, context: CheckContext): void {
+  const used = new Set((document.routes ?? []).flatMap((route) => (route?.backends ?? []).map((backend) => backend?.service)));
+  (document.services ?? []).forEach((service, index) => {
+    if (service?.name !== undefined && !used.has(service.name)) {
+      context.checker.warn(["services", index, "name"], `no route uses ${context.checker.quote(["services", index, "name"])}`);
+    }
+  });
+}

@@ -1,0 +1,171 @@
+/**
+ * A valid document → the frozen snapshot that every process serves from. Text becomes numbers with a unit, names become
+ * lower case, and what the document points to is filled in. Decides nothing: defaults are the schema's, rules the checks'.
+ */
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+import type {
+  BackendSpec, EndpointSpec, JwksSourceSpec, JwtProviderSpec, ListenerSpec, MatchSpec, RouteSpec, ServiceSpec, Snapshot, TelemetrySpec,
+} from "../engine/model/snapshot.js";
+import { parseDuration, parseSize } from "../engine/model/units.js";
+import { deepFreeze } from "./deep-freeze.js";
+import type { Materials } from "./materials.js";
+import type { DocumentPath } from "./problems.js";
+import { parseAddress } from "./schema/addresses.js";
+import type { CompleteDocument } from "./schema/document.js";
+import { filterOf } from "./schema/filters.js";
+import type { CompleteListener } from "./schema/listener.js";
+import type { CompleteProvider } from "./schema/provider.js";
+import type { Service } from "./schema/service.js";
+import { placeOf, type Tree } from "./tree.js";
+import { versionOf } from "./version.js";
+
+type CompleteRoute = CompleteDocument["routes"][number];
+
+export interface CompileInput {
+  readonly document: CompleteDocument;
+  readonly materials: Materials;
+  readonly tree: Tree;
+}
+
+export function compile(input: CompileInput): Snapshot {
+  const { document } = input;
+  const content = {
+    listeners: document.listeners.map((listener, index) => compileListener(listener, ["listeners", index], input)),
+    routes: document.routes.map(compileRoute),
+    services: document.services.map((service, index) => compileService(service, ["services", index], input)),
+    jwtProviders: document.providers.jwt.map((provider, index) => compileProvider(provider, ["providers", "jwt", index], input)),
+    limits: { store: document.limits.store, maxKeys: document.limits.maxKeys },
+    telemetry: compileTelemetry(input),
+    admin: { bind: address(document.admin.bind), token: input.materials.text(["admin", "token"]) },
+    workers: document.workers === "auto" ? availableParallelism() : document.workers,
+    drain: { timeoutMs: milliseconds(document.drain.timeout) },
+  };
+  return deepFreeze({ version: versionOf(content, input), ...content });
+}
+
+/** The schema has let it through, so it is a duration. */
+function milliseconds(text: string): number {
+  return parseDuration(text) as number;
+}
+
+function bytes(size: string | number): number {
+  return typeof size === "number" ? size : (parseSize(size) as number);
+}
+
+function address(text: string): { host: string; port: number } {
+  return parseAddress(text) as { host: string; port: number };
+}
+
+function absolutePath(path: string, at: DocumentPath, { tree }: CompileInput): string {
+  return resolve(placeOf(tree, at).file.directory, path);
+}
+
+function lowerCase(texts: readonly string[]): string[] {
+  return texts.map((text) => text.toLowerCase());
+}
+
+function compileListener(listener: CompleteListener, path: DocumentPath, input: CompileInput): ListenerSpec {
+  return {
+    name: listener.name,
+    direction: listener.direction,
+    protocol: listener.protocol,
+    bind: address(listener.bind),
+    tls: listener.tls === undefined ? null : { certificates: listener.tls.certificates.map((files, index) => compileCertificate(files, [...path, "tls", "certificates", index], input)) },
+    hostnames: lowerCase(listener.hostnames),
+    trustedProxies: listener.trustedProxies,
+    limits: {
+      maxHeaderBytes: bytes(listener.limits.maxHeaderBytes),
+      maxBodyBytes: bytes(listener.limits.maxBodyBytes),
+      maxConnections: listener.limits.maxConnections,
+    },
+    timeouts: { requestMs: milliseconds(listener.timeouts.request), streamIdleMs: milliseconds(listener.timeouts.streamIdle) },
+    hardening: { ...listener.hardening },
+  };
+}
+
+function compileCertificate(files: { cert: string; key: string }, path: DocumentPath, input: CompileInput) {
+  const loaded = input.materials.certificate(path);
+  return {
+    certPath: absolutePath(files.cert, [...path, "cert"], input),
+    keyPath: absolutePath(files.key, [...path, "key"], input),
+    names: loaded?.names ?? [],
+    notAfterMs: loaded?.notAfterMs ?? 0,
+  };
+}
+
+function compileRoute(route: CompleteRoute): RouteSpec {
+  return {
+    name: route.name,
+    listeners: route.listeners,
+    hostnames: lowerCase(route.hostnames),
+    match: route.match.map(compileMatch),
+    filters: route.filters.map((entry) => filterOf(entry) as { type: string; config: unknown }),
+    backends: route.backends.map(({ service, weight }): BackendSpec => ({ service, weight })),
+    timeouts: { requestMs: milliseconds(route.timeouts.request), backendRequestMs: milliseconds(route.timeouts.backendRequest) },
+    retry: { ...route.retry },
+  };
+}
+
+function compileMatch(match: CompleteRoute["match"][number]): MatchSpec {
+  const { type, value } = match.path;
+  return {
+    path: { type, value: type === "PathPrefix" ? value.replace(/(?<=[^/])\/+$|(?<=^\/)\/+$/, "") : value },
+    methods: match.methods,
+    headers: match.headers.map(({ name, value: wanted }) => ({ name: name.toLowerCase(), value: toByteString(wanted) })),
+    query: match.queryParams.map(({ name, value: wanted }) => ({ name, value: wanted })),
+  };
+}
+
+/** Header values of requests are byte strings: one character per byte of what the client sent. */
+function toByteString(text: string): string {
+  return Buffer.from(text, "utf8").toString("latin1");
+}
+
+function compileService(service: Service, path: DocumentPath, { materials }: CompileInput): ServiceSpec {
+  const tls = {
+    serverName: service.tls?.serverName?.toLowerCase() ?? "",
+    caPem: materials.text([...path, "tls", "ca"]),
+    isVerified: service.tls?.insecureSkipVerify !== true,
+  };
+  return {
+    name: service.name,
+    endpoints: service.endpoints.static.map(({ address: hostAndPort, weight, zone, labels }): EndpointSpec => ({ ...address(hostAndPort), weight, zone, labels })),
+    protocol: service.protocol,
+    tls: service.protocol === "https" ? tls : null,
+    balance: { algorithm: service.balance.algorithm },
+    connectTimeoutMs: milliseconds(service.timeouts.connect),
+    keepAliveMs: milliseconds(service.timeouts.keepAlive),
+    maxConnections: service.circuit.maxConnections,
+    maxPendingRequests: service.circuit.maxPendingRequests,
+  };
+}
+
+function compileProvider(provider: CompleteProvider, path: DocumentPath, input: CompileInput): JwtProviderSpec {
+  return {
+    name: provider.name,
+    issuer: provider.issuer,
+    audiences: provider.audiences,
+    algorithms: provider.algorithms,
+    clockSkewMs: milliseconds(provider.clockSkew),
+    keys: compileKeys(provider.jwks, [...path, "jwks"], input),
+  };
+}
+
+function compileKeys(jwks: CompleteProvider["jwks"], path: DocumentPath, { materials }: CompileInput): JwksSourceSpec {
+  if (jwks.uri === undefined) return { type: "fixed", jwks: { keys: materials.keys(path) } };
+  return {
+    type: "uri",
+    uri: jwks.uri,
+    refreshMs: milliseconds(jwks.refresh),
+    cooldownMs: milliseconds(jwks.cooldown),
+    timeoutMs: milliseconds(jwks.timeout),
+    caPem: materials.text([...path, "ca"]),
+  };
+}
+
+function compileTelemetry(input: CompileInput): TelemetrySpec {
+  const { path, sample } = input.document.telemetry.accessLog;
+  const isStream = path === "stdout" || path === "stderr" || path === "off";
+  return { accessLog: { path: isStream ? path : absolutePath(path, ["telemetry", "accessLog", "path"], input), sample } };
+}

@@ -1,0 +1,83 @@
+/** The whole way from YAML to a snapshot: read, merge, validate, check, compile. All problems of one run are returned together. */
+import { resolve } from "node:path";
+import type { Snapshot } from "../engine/model/snapshot.js";
+import { checkDocument } from "./checks/check-document.js";
+import { compile } from "./compile.js";
+import { inlineFilterFiles } from "./filter-files.js";
+import { Materials } from "./materials.js";
+import { mergeTrees } from "./merge-trees.js";
+import { type Problem, sortProblems } from "./problems.js";
+import { readTree } from "./read-tree.js";
+import type { LoadedDocument } from "./redact.js";
+import { completeDocument, type WrittenDocument } from "./schema/document.js";
+import { fileProblem, readSources, type SourceText, sourceFromText } from "./source.js";
+import type { Environment } from "./substitute.js";
+import type { Tree } from "./tree.js";
+import { type Draft, validate } from "./validate.js";
+
+export interface LoadOptions {
+  /** Default: the process's environment. */
+  readonly env?: Environment;
+  /** Against which certificates have expired, in milliseconds since the epoch. Default: now. */
+  readonly nowMs?: number;
+}
+
+export type ConfigResult =
+  | { readonly ok: true; readonly snapshot: Snapshot; readonly warnings: readonly Problem[]; readonly document: LoadedDocument }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** `path` is a YAML file, or a directory of them. */
+export function loadConfig(path: string, options: LoadOptions = {}): ConfigResult {
+  const sources = readSources(path);
+  return loadSources(path, sources.texts, sources.problems, options);
+}
+
+/** `fileName` appears in problems, and relative paths in the text start at its directory. */
+export function parseConfig(text: string, fileName: string, options: LoadOptions = {}): ConfigResult {
+  return loadSources(fileName, [sourceFromText(text.replace(/^\uFEFF/, ""), fileName)], [], options);
+}
+
+function loadSources(name: string, texts: readonly SourceText[], readProblems: readonly Problem[], options: LoadOptions): ConfigResult {
+  const problems = [...readProblems];
+  const trees: Tree[] = [];
+  for (const text of texts) {
+    const result = readTree(text, options.env ?? process.env);
+    problems.push(...result.problems);
+    if (result.tree !== null) trees.push(result.tree);
+  }
+  const [first, ...others] = trees;
+  if (first === undefined) return failure(problems.length > 0 ? problems : [fileProblem(name, "is empty")]);
+  const merged = mergeTrees([first, ...others]);
+  problems.push(...merged.problems);
+  // What other files would have added is unknown: reports about what is missing would mislead.
+  if (trees.length < texts.length && problems.length > 0) return failure(problems);
+  return build(merged.tree, { problems, options, yamlFiles: texts.map((text) => resolve(text.file.name)) });
+}
+
+interface BuildInput {
+  readonly problems: Problem[];
+  readonly options: LoadOptions;
+  readonly yamlFiles: readonly string[];
+}
+
+function build(tree: Tree, { problems, options, yamlFiles }: BuildInput): ConfigResult {
+  const nowMs = options.nowMs ?? Date.now();
+  const materials = new Materials();
+  problems.push(...inlineFilterFiles(tree, materials));
+  const validation = validate(tree);
+  if (!validation.ok) problems.push(...validation.problems);
+  const draft = validation.ok ? (validation.document as Draft<WrittenDocument>) : validation.draft;
+  const found = checkDocument(draft, tree, materials, nowMs);
+  problems.push(...found.filter((problem) => problem.severity === "error"));
+  if (problems.length > 0 || !validation.ok) return failure(problems);
+  const effective = completeDocument(validation.document);
+  const snapshot = compile({ document: effective, materials, tree });
+  const files = [...yamlFiles, ...materials.files].sort();
+  return { ok: true, snapshot, warnings: sortProblems(found), document: { effective, tree, files } };
+}
+
+/** A misplaced value can be met by several rules: one report of it is enough. */
+function failure(problems: readonly Problem[]): ConfigResult {
+  const unique = new Map(problems.map((problem) => [JSON.stringify([problem.file, problem.line, problem.column, problem.path, problem.message]), problem]));
+  return { ok: false, problems: sortProblems([...unique.values()]) };
+}

@@ -1,0 +1,53 @@
+/** What can be wrong with a configuration, and how a person reads it. Nothing here decides what is wrong. */
+
+export type ProblemSeverity = "error" | "warning";
+
+export interface Problem {
+  /** As the user named it: the path given to the loader, or a file inside that directory. */
+  readonly file: string;
+  /** From 1; 0 when the problem is the file itself (unreadable, not UTF-8). */
+  readonly line: number;
+  readonly column: number;
+  /** `routes[2].backends[0].service`; "" for the whole document. */
+  readonly path: string;
+  /** Never holds a secret or a substituted value. */
+  readonly message: string;
+  readonly hint?: string;
+  readonly severity: ProblemSeverity;
+}
+
+export type DocumentPath = readonly (string | number)[];
+
+/** `file:line:column path message (hint)`, with `warning:` before the message of a warning. */
+export function formatProblem(problem: Problem): string {
+  const place = problem.line === 0 ? problem.file : `${problem.file}:${problem.line}:${problem.column}`;
+  const path = problem.path === "" ? "" : `${problem.path} `;
+  const hint = problem.hint === undefined ? "" : ` (${problem.hint})`;
+  return printable(`${place} ${path}${problem.severity === "warning" ? "warning: " : ""}${problem.message}${hint}`);
+}
+
+/** A document must not be able to send control sequences to the terminal of whoever checks it. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}|[\u2028-\u202e\u2066-\u2069]/gu, "\uFFFD");
+}
+
+export function formatPath(path: DocumentPath): string {
+  let text = "";
+  for (const part of path) {
+    if (typeof part === "number") text += `[${part}]`;
+    else if (!/^[A-Za-z_][\w-]*$/.test(part)) text += `[${JSON.stringify(part)}]`;
+    else text += text === "" ? part : `.${part}`;
+  }
+  return text;
+}
+
+/** Document order, so that a list of problems can be worked through from top to bottom. */
+export function sortProblems(problems: readonly Problem[]): Problem[] {
+  return [...problems].sort(
+    (a, b) => compareText(a.file, b.file) || a.line - b.line || a.column - b.column || compareText(a.path, b.path),
+  );
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,77 @@
+/**
+ * What may be shown of a configuration: everything but secrets. Whenever configuration leaves the process, for a
+ * terminal, a log or the admin API, it passes through here.
+ */
+import type { DocumentPath } from "./problems.js";
+import type { CompleteDocument } from "./schema/document.js";
+import { defaultsOf, filterOf } from "./schema/filters.js";
+import { nodeAt, type Tree } from "./tree.js";
+
+export const REDACTED = "[redacted]";
+
+/** A valid document together with what its values looked like when they were written. */
+export interface LoadedDocument {
+  readonly effective: CompleteDocument;
+  readonly tree: Tree;
+  /** Absolute paths of the files it was made of and points to. */
+  readonly files: readonly string[];
+}
+
+/** Fields that are secret wherever their value comes from. */
+const SECRET_PATHS: readonly (readonly (string | number)[])[] = [
+  ["admin", "token"],
+  ["providers", "jwt", 0, "jwks", "inline", "keys"],
+];
+
+/** Header fields whose values let their bearer in. */
+const SECRET_HEADERS = /^(authorization|proxy-authorization|cookie|set-cookie|.*(api-?key|token|secret|password).*)$/i;
+
+/** JWK members that are secret or private (RFC 7518 §6). */
+const SECRET_MEMBERS: ReadonlySet<string> = new Set(["k", "d", "p", "q", "dp", "dq", "qi", "oth"]);
+
+export function isSecretPath(path: DocumentPath): boolean {
+  return SECRET_PATHS.some((secret) => path.length >= secret.length && secret.every((part, i) => part === path[i] || (typeof part === "number" && typeof path[i] === "number")));
+}
+
+/** The effective configuration, defaults filled in, every secret replaced; plain data, safe to print. */
+export function redactDocument(document: LoadedDocument): Record<string, unknown> {
+  const { effective, tree } = document;
+  return {
+    ...effective,
+    routes: effective.routes.map((route, index) => ({
+      ...route,
+      filters: route.filters.map((entry, position) => redactFilter(entry, tree, ["routes", index, "filters", position])),
+    })),
+    providers: { ...effective.providers, jwt: effective.providers.jwt.map(redactProvider) },
+    admin: { ...effective.admin, ...(effective.admin.token === undefined ? {} : { token: REDACTED }) },
+  };
+}
+
+function redactProvider(provider: CompleteDocument["providers"]["jwt"][number]): unknown {
+  const inline = provider.jwks.inline;
+  if (inline === undefined) return provider;
+  const keys = inline.keys.map((key) =>
+    Object.fromEntries(Object.entries(key).map(([member, value]) => [member, SECRET_MEMBERS.has(member) ? REDACTED : value])),
+  );
+  return { ...provider, jwks: { ...provider.jwks, inline: { keys } } };
+}
+
+/** Shown as it was written, and not as the filter's schema transformed it. */
+function redactFilter(entry: object, tree: Tree, path: DocumentPath): unknown {
+  const filter = filterOf(entry);
+  const node = filter === null ? null : nodeAt(tree, [...path, filter.type]);
+  return filter === null || node === null ? {} : { [filter.type]: { ...defaultsOf(filter.type), ...(redactTree(node, false) as object) } };
+}
+
+/** Values that came from a variable are secrets until proven otherwise; so are the well-known secret header fields. */
+function redactTree(tree: Tree, isSecret: boolean): unknown {
+  if (tree.kind === "scalar") return tree.written !== null || (isSecret && tree.value !== null) ? REDACTED : tree.value;
+  if (tree.kind === "list") return tree.items.map((item) => redactTree(item, isSecret));
+  const nameNode = tree.entries.get("name")?.value;
+  const isSecretField = nameNode?.kind === "scalar" && SECRET_HEADERS.test(String(nameNode.value));
+  const entries = [...tree.entries].map(([key, { value }]) => {
+    const isSecretValue = value.kind === "scalar" && (SECRET_HEADERS.test(key) || (isSecretField && key === "value"));
+    return [key, redactTree(value, isSecret || isSecretValue)];
+  });
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,85 @@
+/** `listeners`: bound address + protocol + TLS + direction. */
+import { z } from "zod";
+import type { Direction } from "../../engine/model/snapshot.js";
+import { bindAddress, cidr, duration, filePath, hostname, name, size } from "./values.js";
+
+const certificate = z.strictObject({
+  cert: filePath().describe("PEM file with the certificate and its chain, leaf first."),
+  key: filePath().describe("PEM file with the private key, without passphrase."),
+});
+
+const tls = z.strictObject({
+  certificates: z
+    .array(certificate)
+    .min(1)
+    .describe("Chosen by SNI from the DNS names in each certificate; the first one is served when nothing fits."),
+});
+
+const limits = z.strictObject({
+  maxHeaderBytes: size()
+    .default("16KiB")
+    .describe("Request line and fields together. Process-wide on http and https listeners: the largest value of all listeners holds for each."),
+  maxBodyBytes: size().optional().describe("Request body; 0: unlimited. Default: 10MiB on ingress, unlimited elsewhere."),
+  maxConnections: z.int().min(1).max(10_000_000).default(10_000).describe("Open connections per worker."),
+});
+
+const timeouts = z.strictObject({
+  request: duration().default("60s").describe("From the request's head to the last byte of its body; 0s disables."),
+  streamIdle: duration().default("5m").describe("No byte in either direction for this long ends the exchange; 0s disables."),
+});
+
+const hardening = z.strictObject({
+  normalisePath: z.boolean().optional().describe("Resolve . and .. and doubled slashes before matching, and send that form on."),
+  refuseEncodedSlashes: z.boolean().optional().describe("Refuse %2F, %5C, %00 and backslashes in the path."),
+  refuseUnderscoreHeaders: z.boolean().optional().describe("Refuse header names with an underscore."),
+  dropForwardedHeaders: z
+    .boolean()
+    .optional()
+    .describe("Drop X-Forwarded-*, Forwarded, X-Forwarded-Client-Cert and X-Request-Id unless the peer is in trustedProxies. Danger: off lets callers forge them."),
+});
+
+export const listenerSchema = z.strictObject({
+  name: name(),
+  direction: z
+    .enum(["ingress", "egress", "inbound", "outbound"])
+    .default("ingress")
+    .describe("ingress: strangers come in; egress: our services go out; inbound and outbound: service to service."),
+  bind: bindAddress().describe("host:port, such as 0.0.0.0:8443 or [::1]:8080."),
+  protocol: z.enum(["http", "https"]).describe("HTTP/1.1 and WebSocket, plain or over TLS."),
+  tls: tls.optional().describe("For protocol https."),
+  hostnames: z.array(hostname()).default([]).describe("Hosts served here, exact or *.example.com; others get 421. Empty: every host."),
+  trustedProxies: z.array(cidr()).default([]).describe("CIDRs whose X-Forwarded-* are believed."),
+  limits: limits.prefault({}),
+  timeouts: timeouts.prefault({}),
+  hardening: hardening.prefault({}).describe("Default: everything on for ingress, everything off elsewhere."),
+});
+
+export type Listener = z.output<typeof listenerSchema>;
+
+/** The defaults that depend on who connects. */
+const DIRECTION_DEFAULTS: Readonly<Record<Direction, { readonly maxBodyBytes: string | number; readonly isHardened: boolean }>> = {
+  ingress: { maxBodyBytes: "10MiB", isHardened: true },
+  egress: { maxBodyBytes: 0, isHardened: false },
+  inbound: { maxBodyBytes: 0, isHardened: false },
+  outbound: { maxBodyBytes: 0, isHardened: false },
+};
+
+export type CompleteListener = Listener & {
+  limits: { maxBodyBytes: string | number };
+  hardening: Record<keyof z.output<typeof hardening>, boolean>;
+};
+
+export function completeListener(listener: Listener): CompleteListener {
+  const { maxBodyBytes, isHardened } = DIRECTION_DEFAULTS[listener.direction];
+  const written = listener.hardening;
+  return {
+    ...listener,
+    limits: { ...listener.limits, maxBodyBytes: listener.limits.maxBodyBytes ?? maxBodyBytes },
+    hardening: {
+      normalisePath: written.normalisePath ?? isHardened,
+      refuseEncodedSlashes: written.refuseEncodedSlashes ?? isHardened,
+      refuseUnderscoreHeaders: written.refuseUnderscoreHeaders ?? isHardened,
+      dropForwardedHeaders: written.dropForwardedHeaders ?? isHardened,
+    },
+  };
+}

@@ -1,0 +1,60 @@
+/** What the admin server may see, put together from the primary's parts. */
+import { type AdminServer, createAdminServer } from "../admin/admin-server.js";
+import type { AdminViews, ReadinessView, WorkerView } from "../admin/views.js";
+import type { Snapshot } from "../engine/model/snapshot.js";
+import type { MetricsAggregator } from "../telemetry/metrics-aggregator.js";
+import type { ProcessLog } from "../telemetry/process-log.js";
+import type { WorkerPool } from "./worker-pool.js";
+
+export interface AdminParts {
+  readonly version: string;
+  readonly snapshot: Snapshot;
+  /** The configuration without its secrets. */
+  readonly redactedDocument: unknown;
+  readonly pool: WorkerPool;
+  readonly metrics: MetricsAggregator;
+  readonly log: ProcessLog;
+}
+
+export function createAdmin({ version, snapshot, redactedDocument, pool, metrics, log }: AdminParts): AdminServer {
+  const startedAt = new Date().toISOString();
+  const views: AdminViews = {
+    async metricsText() {
+      await pool.collect();
+      return await metrics.text();
+    },
+    health: () => ({ isHealthy: true, reasons: [] }),
+    readiness: () => readiness(pool),
+    info: () => ({
+      version,
+      startedAt,
+      snapshotVersion: snapshot.version,
+      workers: workerViews(pool),
+      workerRestarts: pool.restarts,
+      listeners: snapshot.listeners.map(({ name, direction, protocol, bind }) => ({
+        name,
+        direction,
+        protocol,
+        host: bind.host,
+        port: pool.ports[name] ?? bind.port,
+      })),
+    }),
+    snapshotView: () => redactedDocument,
+  };
+  const onError = (error: unknown): void => log.error({ err: error }, "an admin view failed");
+  return createAdminServer({ ...snapshot.admin, views, onError });
+}
+
+function readiness(pool: WorkerPool): ReadinessView {
+  const reasons: string[] = [];
+  if (pool.isDraining) reasons.push("draining");
+  if (!pool.workers.some((worker) => worker.isReady)) reasons.push("no worker is ready");
+  return { isReady: reasons.length === 0, reasons };
+}
+
+function workerViews(pool: WorkerPool): WorkerView[] {
+  return pool.workers.map(({ id, pid, isReady, snapshotVersion }) => {
+    const state = pool.isDraining ? "draining" : isReady ? "ready" : "starting";
+    return { id, pid, state, snapshotVersion };
+  });
+}

@@ -1,0 +1,51 @@
+/** Two carriers of the message contract: the IPC pipe of a forked worker, and a pair of queues within one process. */
+import type { ChildProcess } from "node:child_process";
+import type { Channel, PrimaryMessage, WorkerMessage } from "./protocol.js";
+
+/** The primary's end. Messages to a worker that has gone are dropped: its successor starts from full state. */
+export function childChannel(child: ChildProcess): Channel<PrimaryMessage, WorkerMessage> {
+  return {
+    send(message) {
+      if (child.connected) child.send(message, () => {});
+    },
+    onMessage(receive) {
+      child.on("message", (message) => receive(message as WorkerMessage));
+    },
+    onClose(closed) {
+      child.once("exit", closed);
+    },
+  };
+}
+
+/** The worker's end, in a process made by `child_process.fork`. */
+export function parentChannel(): Channel<WorkerMessage, PrimaryMessage> {
+  return {
+    send(message) {
+      if (process.connected) process.send?.(message, undefined, undefined, () => {});
+    },
+    onMessage(receive) {
+      process.on("message", (message) => receive(message as PrimaryMessage));
+    },
+    onClose(closed) {
+      process.once("disconnect", closed);
+    },
+  };
+}
+
+/** Both ends in one process (`--single`). Delivery is asynchronous, as over a pipe. */
+export function localChannels(): [Channel<PrimaryMessage, WorkerMessage>, Channel<WorkerMessage, PrimaryMessage>] {
+  let toWorker: (message: PrimaryMessage) => void = () => {};
+  let toPrimary: (message: WorkerMessage) => void = () => {};
+  return [
+    {
+      send: (message) => void setImmediate(() => toWorker(message)),
+      onMessage: (receive) => void (toPrimary = receive),
+      onClose: () => {},
+    },
+    {
+      send: (message) => void setImmediate(() => toPrimary(message)),
+      onMessage: (receive) => void (toWorker = receive),
+      onClose: () => {},
+    },
+  ];
+}

@@ -1,0 +1,56 @@
+/**
+ * The message contract between the primary and its workers: plain, serialisable data, so that it can later cross a
+ * network. State messages (snapshot, keys) are idempotent and versioned; a worker acknowledges the version it serves.
+ */
+import type { Snapshot } from "../engine/model/snapshot.js";
+import type { LeaseGrant, LeaseRequest } from "../limits/lease.js";
+import type { MetricJson } from "../telemetry/metric-json.js";
+import type { Jwks } from "./key-sets.js";
+
+
+export interface KeySetMessage {
+  readonly type: "keys";
+  readonly provider: string;
+  /** Grows with every change; a worker ignores what is not newer. */
+  readonly version: number;
+  readonly jwks: Jwks;
+}
+
+export type PrimaryMessage =
+  | {
+      readonly type: "start";
+      readonly workerId: number;
+      readonly instance: string;
+      readonly snapshot: Snapshot;
+      readonly keys: readonly KeySetMessage[];
+      /** Ports chosen by the first worker for listeners bound to port 0. */
+      readonly ports: Readonly<Record<string, number>>;
+    }
+  | { readonly type: "snapshot"; readonly snapshot: Snapshot }
+  | KeySetMessage
+  /** Answers `lease`; `grant` is null when the store failed. */
+  | { readonly type: "leaseReply"; readonly id: number; readonly grant: LeaseGrant | null }
+  /** Answers `refreshKeys`, after any `keys` message that resulted from it. */
+  | { readonly type: "refreshReply"; readonly id: number }
+  | { readonly type: "collect"; readonly id: number }
+  | { readonly type: "drain"; readonly timeoutMs: number };
+
+export type WorkerMessage =
+  /** A forked worker has loaded its code and waits for `start`. */
+  | { readonly type: "hello" }
+  | { readonly type: "ready"; readonly ports: Readonly<Record<string, number>> }
+  /** The worker cannot serve (a port is taken, a certificate unreadable) and ends. */
+  | { readonly type: "failed"; readonly listener: string; readonly message: string }
+  | { readonly type: "ack"; readonly version: string }
+  | { readonly type: "lease"; readonly id: number; readonly request: LeaseRequest }
+  | { readonly type: "refreshKeys"; readonly id: number; readonly provider: string; readonly kid: string }
+  /** Pushed every few seconds, and with `id` in answer to `collect`. */
+  | { readonly type: "metrics"; readonly id: number; readonly metrics: readonly MetricJson[] };
+
+/** One end of the connection between primary and worker. */
+export interface Channel<Out, In> {
+  send(message: Out): void;
+  onMessage(receive: (message: In) => void): void;
+  /** The other side is gone; at most once. */
+  onClose(closed: () => void): void;
+}

@@ -1,0 +1,52 @@
+/** Endpoints that take traffic, with their cumulative weights: a weighted choice is one binary search. */
+import type { Endpoint } from "../model/endpoint.js";
+
+export class WeightedList {
+  readonly endpoints: readonly Endpoint[];
+  readonly totalWeight: number;
+  /** `#ends[i]` is the sum of the weights up to and including endpoint i. */
+  readonly #ends: Float64Array;
+
+  /** Weights are read once: a change of weights makes a new picker. */
+  constructor(endpoints: readonly Endpoint[]) {
+    this.endpoints = endpoints.filter((endpoint) => endpoint.weight > 0);
+    this.#ends = new Float64Array(this.endpoints.length);
+    let total = 0;
+    this.endpoints.forEach((endpoint, index) => {
+      total += endpoint.weight;
+      this.#ends[index] = total;
+    });
+    this.totalWeight = total;
+  }
+
+  /** Index of the endpoint whose share holds `point`, 0 ≤ point ≤ totalWeight. */
+  indexAt(point: number): number {
+    let low = 0;
+    let high = this.#ends.length - 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (point < (this.#ends[middle] as number)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** As `indexAt`, among all but the endpoint `without`; needs two endpoints. 0 ≤ random < 1. */
+  indexWithout(without: number, random: number): number {
+    const start = this.startOf(without);
+    const weight = this.weightOf(without);
+    const point = random * (this.totalWeight - weight);
+    const index = this.indexAt(point < start ? point : point + weight);
+    if (index !== without) return index;
+    // Rounding at a border of the gap.
+    return without + 1 < this.endpoints.length ? without + 1 : without - 1;
+  }
+
+  startOf(index: number): number {
+    return index === 0 ? 0 : (this.#ends[index - 1] as number);
+  }
+
+  weightOf(index: number): number {
+    return (this.#ends[index] as number) - this.startOf(index);
+  }
+}

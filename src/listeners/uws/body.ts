@@ -1,0 +1,220 @@
+/**
+ * The request body: counts it, copies it (the addon takes its buffer back on return), lets the exchange brake it, and
+ * keeps slow uploads alive within the listener's own time limit. It calls `pause`, `resume` and `onData` of a
+ * uWebSockets.js response and nothing else of it.
+ *
+ * The brake has rules of its own in uWebSockets.js. While paused, a client that leaves is not noticed: so a paused
+ * body looks again every few seconds. A paused request must not be answered: a response write that meets
+ * backpressure un-pauses it, and resuming later can freeze the connection both ways. So reading resumes before the
+ * first response byte and never stops after it; what arrives against the exchange's wish is held, up to a limit.
+ */
+import type { ErrorCode } from "../../engine/model/errors.js";
+import type { DownstreamHandler, Timer, Timers } from "../../proxy/ports.js";
+import type { UwsResponse } from "./addon.js";
+
+/** uWebSockets.js drops uploads below 16 KB/s, or silent ones, 10 to 14 s after it last re-armed its timer. */
+const REARM_MS = 4_000;
+/** How long a refused upload may go on after its reply, so that a reset does not destroy the reply on its way. */
+const LINGER_MS = 2_000;
+/** One read of the addon brings up to 512 KiB that must be kept although the exchange asked to stop. */
+const MAX_HELD_BYTES = 2 * 1024 * 1024;
+/** Above this a paused body no longer looks whether its client is still there: looking may bring another read. */
+const MAX_HELD_TO_LOOK_BYTES = 512 * 1024;
+
+export interface BodyLimits {
+  /** 0: unlimited. */
+  readonly maxBytes: number;
+  /** Head to last byte; 0: unlimited. */
+  readonly requestMs: number;
+}
+
+/** Whoever owns the response object. */
+export interface BodyOwner {
+  readonly handler: DownstreamHandler | null;
+  /** Response bytes wait for the client: the socket's polling must not be touched. */
+  readonly isBlocked: boolean;
+  /** The connection must not live on after the response. */
+  mustClose: boolean;
+  enterCallback(): void;
+  leaveCallback(): void;
+  crash(error: unknown): void;
+}
+
+export class RequestBody {
+  readonly #res: UwsResponse;
+  readonly #owner: BodyOwner;
+  readonly #limits: BodyLimits;
+  readonly #timer: Timer;
+  readonly #startedAt = performance.now();
+  #phase: "receiving" | "discarding" | "gone" = "receiving";
+  #isComplete = false;
+  #receivedBytes = 0;
+  /** The exchange wants no bytes. */
+  #isPaused = false;
+  /** The addon does not read. */
+  #isStopped = false;
+  #canStop = true;
+  readonly #held: Uint8Array[] = [];
+  #heldBytes = 0;
+  #onLingered: (() => void) | null = null;
+
+  /** Must run inside the request handler: bytes that arrive before `onData` is attached are lost. */
+  constructor(res: UwsResponse, owner: BodyOwner, limits: BodyLimits, timers: Timers) {
+    this.#res = res;
+    this.#owner = owner;
+    this.#limits = limits;
+    this.#timer = timers.create(() => this.#tick());
+    res.onData((chunk, isLast) => this.#onData(chunk, isLast));
+    this.#armTimer();
+  }
+
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  /** The request was refused: its body is read and forgotten. */
+  discard(): void {
+    this.#timer.cancel();
+    this.#phase = "discarding";
+    this.#dropHeld();
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#stop();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    try {
+      this.#deliverHeld();
+    } catch (error) {
+      this.#owner.crash(error);
+      return;
+    }
+    if (!this.#isPaused) this.#unstop();
+  }
+
+  /** Called before the first response byte. */
+  onResponseStart(): void {
+    this.#canStop = false;
+    this.#unstop();
+  }
+
+  /** Calls back once the body has ended or has had its time. The response must have been written. */
+  linger(done: () => void): void {
+    this.discard();
+    if (this.#isComplete) return done();
+    this.#onLingered = done;
+    this.#timer.arm(LINGER_MS);
+  }
+
+  /** The response object is dead, or is about to be. */
+  detach(): void {
+    this.#timer.cancel();
+    this.#phase = "gone";
+    this.#onLingered = null;
+    this.#dropHeld();
+  }
+
+  #onData(chunk: ArrayBuffer, isLast: boolean): void {
+    this.#owner.enterCallback();
+    try {
+      this.#take(chunk, isLast);
+    } catch (error) {
+      this.#owner.crash(error);
+    }
+    this.#owner.leaveCallback();
+  }
+
+  #take(chunk: ArrayBuffer, isLast: boolean): void {
+    this.#isComplete = isLast;
+    if (this.#phase !== "receiving") {
+      if (isLast) this.#onLingered?.();
+      return;
+    }
+    if (isLast) this.#timer.cancel();
+    this.#receivedBytes += chunk.byteLength;
+    if (this.#limits.maxBytes > 0 && this.#receivedBytes > this.#limits.maxBytes) {
+      this.#fail("body-too-large", `the body exceeds ${this.#limits.maxBytes} bytes`);
+      return;
+    }
+    if (chunk.byteLength === 0 && !isLast) return;
+    const copy = Buffer.allocUnsafe(chunk.byteLength);
+    copy.set(new Uint8Array(chunk));
+    if (this.#isPaused || this.#held.length > 0) this.#hold(copy);
+    else this.#owner.handler?.onBody(copy, isLast);
+  }
+
+  #hold(chunk: Uint8Array): void {
+    this.#held.push(chunk);
+    this.#heldBytes += chunk.length;
+    if (this.#isPaused) this.#stop();
+    if (this.#heldBytes > MAX_HELD_BYTES) this.#fail("overloaded", "the service does not take the request body while it answers");
+  }
+
+  #deliverHeld(): void {
+    while (this.#held.length > 0 && !this.#isPaused && this.#phase === "receiving") {
+      const chunk = this.#held.shift() as Uint8Array;
+      this.#heldBytes -= chunk.length;
+      this.#owner.handler?.onBody(chunk, this.#isComplete && this.#held.length === 0);
+    }
+  }
+
+  #dropHeld(): void {
+    this.#held.length = 0;
+    this.#heldBytes = 0;
+  }
+
+  #stop(): void {
+    if (this.#isStopped || !this.#canStop || this.#isComplete || this.#phase !== "receiving") return;
+    this.#isStopped = true;
+    this.#res.pause();
+  }
+
+  #unstop(): void {
+    if (!this.#isStopped || this.#phase === "gone") return;
+    this.#isStopped = false;
+    this.#res.resume();
+  }
+
+  #fail(code: ErrorCode, detail: string): void {
+    this.discard();
+    this.#owner.mustClose = true;
+    this.#owner.handler?.onBodyError(code, detail);
+  }
+
+  #armTimer(): void {
+    const { requestMs } = this.#limits;
+    const leftMs = requestMs === 0 ? REARM_MS : requestMs - (performance.now() - this.#startedAt);
+    this.#timer.arm(Math.max(0, Math.min(REARM_MS, leftMs)));
+  }
+
+  #tick(): void {
+    if (this.#phase === "gone") return;
+    try {
+      if (this.#onLingered !== null) this.#onLingered();
+      else if (this.#phase === "receiving" && !this.#isComplete) this.#watch();
+    } catch (error) {
+      this.#owner.crash(error);
+    }
+  }
+
+  #watch(): void {
+    const { requestMs } = this.#limits;
+    if (requestMs > 0 && performance.now() - this.#startedAt >= requestMs) {
+      this.#fail("request-timeout", `the body did not arrive within ${requestMs} ms`);
+      return;
+    }
+    if (!this.#isStopped) this.#rearm();
+    else if (this.#heldBytes <= MAX_HELD_TO_LOOK_BYTES) this.#unstop(); // what arrives is held, and stops it again
+    this.#armTimer();
+  }
+
+  /** Pausing and resuming sets the addon's timer anew. Not while response bytes wait: that is the freeze. */
+  #rearm(): void {
+    if (this.#owner.isBlocked) return;
+    this.#res.pause();
+    this.#res.resume();
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * The `http` and `https` listener: binds, counts connections, and takes each request through the gate to the acceptor.
+ * What may be said to uWebSockets.js, and when, is the business of response-writer.ts and body.ts.
+ */
+import { createServer } from "node:net";
+import type { ListenerSpec, ListenerTlsSpec } from "../../engine/model/snapshot.js";
+import type { Acceptor, Timers } from "../../proxy/ports.js";
+import { loadUws, type Uws, type UwsApp, type UwsListenSocket, type UwsRequest, type UwsResponse } from "./addon.js";
+import { type BodyLimits, RequestBody } from "./body.js";
+import type { GatePolicy, GateVerdict } from "./gate.js";
+import { readRequest } from "./request-reader.js";
+import { ResponseWriter, type WriterContext } from "./response-writer.js";
+import { serverNames, tlsOptions } from "./tls.js";
+
+export interface UwsListenerOptions {
+  /** An exception where none should be: it has cost one response. Default: standard error. */
+  readonly onBug?: (error: unknown) => void;
+}
+
+export interface UwsListener {
+  /** Rejects when the address cannot be bound. Once only. */
+  listen(): Promise<{ readonly port: number }>;
+  /** No new connections; the present ones live on. */
+  stopAccepting(): void;
+  /** Cuts every connection. */
+  close(): void;
+  /** Open now; TLS connections count from the end of their handshake. */
+  readonly connections: number;
+  /** Closed at once since the start because of `maxConnections`. */
+  readonly refusedConnections: number;
+}
+
+/**
+ * Throws when a certificate cannot be used. The first listener of a process decides how large heads may be: call
+ * `loadUws` with the largest `maxHeaderBytes` before creating several.
+ */
+export function createUwsListener(spec: ListenerSpec, acceptor: Acceptor, timers: Timers, options: UwsListenerOptions = {}): UwsListener {
+  return new Listener(spec, acceptor, timers, options.onBug ?? console.error);
+}
+
+class Listener implements UwsListener, WriterContext {
+  readonly acceptor: Acceptor;
+  readonly onBug: (error: unknown) => void;
+  connections = 0;
+  refusedConnections = 0;
+
+  readonly #spec: ListenerSpec;
+  readonly #timers: Timers;
+  readonly #uws: Uws;
+  readonly #app: UwsApp;
+  readonly #gatePolicy: GatePolicy;
+  readonly #bodyLimits: BodyLimits;
+  #socket: UwsListenSocket | null = null;
+  #isClosed = false;
+  #waiting: ResponseWriter[] = [];
+
+  constructor(spec: ListenerSpec, acceptor: Acceptor, timers: Timers, onBug: (error: unknown) => void) {
+    const { limits, hardening, timeouts } = spec;
+    this.#spec = spec;
+    this.acceptor = acceptor;
+    this.onBug = onBug;
+    this.#timers = timers;
+    this.#uws = loadUws(limits.maxHeaderBytes);
+    this.#gatePolicy = {
+      scheme: spec.tls === null ? "http" : "https",
+      maxBodyBytes: limits.maxBodyBytes,
+      maxHeaderBytes: limits.maxHeaderBytes,
+      refuseUnderscoreHeaders: hardening.refuseUnderscoreHeaders,
+    };
+    this.#bodyLimits = { maxBytes: limits.maxBodyBytes, requestMs: timeouts.requestMs };
+    this.#app = this.#createApp(spec.tls);
+  }
+
+  listen(): Promise<{ readonly port: number }> {
+    const { host, port } = this.#spec.bind;
+    return new Promise((resolve, reject) => {
+      this.#app.listen(host, port, (socket) => {
+        if (socket === false) {
+          bindProblem(host, port).then((problem) => reject(new Error(`cannot listen on ${host}:${port}: ${problem}`)));
+          return;
+        }
+        this.#socket = socket;
+        resolve({ port: this.#uws.us_socket_local_port(socket) });
+      });
+    });
+  }
+
+  stopAccepting(): void {
+    if (this.#socket === null) return;
+    this.#uws.us_listen_socket_close(this.#socket);
+    this.#socket = null;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.stopAccepting();
+    this.#app.close();
+  }
+
+  /** One turn later for all that have something to say, not a timer each. */
+  later(writer: ResponseWriter): void {
+    if (this.#waiting.length === 0) setImmediate(() => this.#replayWaiting());
+    this.#waiting.push(writer);
+  }
+
+  #replayWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const writer of waiting) {
+      try {
+        writer.replay();
+      } catch (error) {
+        writer.crash(error);
+      }
+    }
+  }
+
+  #createApp(tls: ListenerTlsSpec | null): UwsApp {
+    const handler = (res: UwsResponse, req: UwsRequest) => this.#onRequest(res, req);
+    const app = tls === null ? this.#uws.App().any("/*", handler) : this.#createTlsApp(tls, handler);
+    app.filter((res, change) => this.#onConnectionChange(res, change));
+    return app;
+  }
+
+  /** A registered name has a router of its own, which begins empty. */
+  #createTlsApp(tls: ListenerTlsSpec, handler: (res: UwsResponse, req: UwsRequest) => void): UwsApp {
+    const [first] = tls.certificates;
+    if (first === undefined) throw new Error(`listener ${this.#spec.name} has no certificate`);
+    const app = this.#uws.SSLApp(tlsOptions(first)).any("/*", handler);
+    for (const { name, certificate } of serverNames(tls.certificates)) {
+      app.addServerName(name, tlsOptions(certificate));
+      app.domain(name).any("/*", handler);
+    }
+    return app;
+  }
+
+  #onConnectionChange(res: UwsResponse, change: number): void {
+    this.connections += change;
+    if (change < 0 || this.connections <= this.#spec.limits.maxConnections) return;
+    this.refusedConnections++;
+    res.close();
+  }
+
+  /** Runs inside the addon: an exception that leaves it ends the process, and so does a request without `onAborted`. */
+  #onRequest(res: UwsResponse, req: UwsRequest): void {
+    let writer: ResponseWriter | null = null;
+    try {
+      const verdict = readRequest(req, res, this.#gatePolicy);
+      writer = new ResponseWriter(res, this, verdict.head.method === "HEAD");
+      this.#dispatch(verdict, res, writer);
+    } catch (error) {
+      if (writer !== null) writer.crash(error);
+      else this.#dropUnread(res, error);
+    }
+    writer?.leaveCallback();
+  }
+
+  #dispatch(verdict: GateVerdict, res: UwsResponse, writer: ResponseWriter): void {
+    const { head, code } = verdict;
+    res.onAborted(() => writer.onAborted());
+    writer.shouldClose = verdict.wantsClose;
+    if (head.bodyLength !== 0 && verdict.isFramingSound) writer.body = new RequestBody(res, writer, this.#bodyLimits, this.#timers);
+    if (code === null) {
+      writer.handler = this.acceptor.accept(head, writer);
+      return;
+    }
+    writer.mustClose = true;
+    writer.body?.discard();
+    writer.handler = this.acceptor.refuse(head, writer, code, verdict.detail);
+  }
+
+  #dropUnread(res: UwsResponse, error: unknown): void {
+    this.onBug(error);
+    res.onAborted(() => {});
+    res.close();
+  }
+}
+
+/** The addon only says that it failed: binding once more, exclusively, tells why. */
+function bindProblem(host: string, port: number): Promise<string> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once("error", (error: NodeJS.ErrnoException) => resolve(problemText(error.code)));
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve("the address is not available")));
+  });
+}
+
+function problemText(code: string | undefined): string {
+  if (code === "EADDRINUSE") return "the port is in use";
+  if (code === "EACCES") return "no permission for this port";
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return "this machine does not have that address";
+  return code ?? "unknown reason";
+}

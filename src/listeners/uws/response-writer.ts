@@ -1,0 +1,399 @@
+/**
+ * The response side of one exchange, and the only file that writes to a uWebSockets.js response. The addon has rules
+ * that it does not check; each stands here with its reason, and test/integration/uws-*.test.ts pins each:
+ *
+ * 1. Nothing leaves inside a request or body callback. All pipelined requests of one packet share one 16 KiB cork
+ *    there, and an `end(…, true)` in it resets the connection's state: the next request would still be dispatched.
+ *    What the exchange says in a callback is held and sent in a later turn. Pipelining then closes the connection.
+ * 2. One cork holds less than 16 KiB of chunked data, framing and head included: when it overflows while the client
+ *    is slow, bytes vanish. Larger chunks are cut; a body of known length goes through `tryEnd`, which is safe.
+ * 3. `tryEnd` does not keep what the socket did not take: we do, until `onWritable`.
+ * 4. `onWritable` is always registered on streams (without it, a stream that was blocked once and then idles is
+ *    killed), and corks once even if it has nothing to say (or what the addon buffered stays there).
+ * 5. `end(…, true)` only as the first and only write: later it would put `Connection: close` into the body.
+ *    `endWithoutBody` never with arguments: it leaves the response pending, or reports a length of 2^63.
+ * 6. HEAD, 204 and 304: the addon would send a body; `Content-Length` of HEAD is a field of ours.
+ * 7. A paused request body is resumed before the first response byte (body.ts).
+ * 8. Every call on a finished or aborted response throws: `#state` knows, and ours are no-ops then.
+ */
+import type { Acceptor, Downstream, DownstreamHandler } from "../../proxy/ports.js";
+import type { UwsResponse } from "./addon.js";
+import type { BodyOwner, RequestBody } from "./body.js";
+import { type EncodedHead, encodeHead, statusLine, withField } from "./response-head.js";
+
+/** What all responses of one listener share. */
+export interface WriterContext {
+  readonly acceptor: Acceptor;
+  readonly onBug: (error: unknown) => void;
+  /** Runs `replay` of the writer in a later turn of the loop. */
+  later(writer: ResponseWriter): void;
+}
+
+/** `stated`: the head is known. `streaming`: it has left. `finishing`: `end` was called and bytes are still owed. */
+type State = "idle" | "stated" | "streaming" | "finishing" | "closed";
+type Framing = "none" | "length" | "chunked";
+
+/** Below the cork's 16,384 by what the addon adds: Date, framing fields, chunk size, line ends. */
+const MAX_CORK_BYTES = 16_384 - 512;
+const MIN_SLICE_BYTES = 1_024;
+/** What a callback or a refusal may say at once before it has to wait, or is broken off. */
+const MAX_HELD_BYTES = 64 * 1024;
+
+const EMPTY = Buffer.alloc(0);
+
+export class ResponseWriter implements Downstream, BodyOwner {
+  handler: DownstreamHandler | null = null;
+  body: RequestBody | null = null;
+  /** The connection must not live on after this response. */
+  mustClose = false;
+  /** It should not, and the response says so. */
+  shouldClose = false;
+
+  readonly #res: UwsResponse;
+  readonly #context: WriterContext;
+  readonly #isHeadRequest: boolean;
+  #state: State = "idle";
+  #isHolding = true;
+  #held: Uint8Array[] | null = null;
+  #heldBytes = 0;
+  #isEndHeld = false;
+  #isFlushHeld = false;
+  #isBlocked = false;
+  #status = 200;
+  #head: EncodedHead | null = null;
+  #framing: Framing = "chunked";
+  #declaredBytes = -1;
+  #givenBytes = 0;
+  /** The end of what was given that the socket has not taken yet. */
+  #rest: Uint8Array = EMPTY;
+
+  constructor(res: UwsResponse, context: WriterContext, isHeadRequest: boolean) {
+    this.#res = res;
+    this.#context = context;
+    this.#isHeadRequest = isHeadRequest;
+  }
+
+  get isBlocked(): boolean {
+    return this.#isBlocked;
+  }
+
+  // ── Downstream ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  writeHead(status: number, headers: readonly string[], bodyLength: number): void {
+    if (this.#state !== "idle") return;
+    const head = encodeHead(headers);
+    if (head === null) return this.crash(new Error("a response head holds a name or value that cannot be sent"));
+    if (!(status >= 200 && status <= 999)) return this.crash(new RangeError(`${status} is not a final status`));
+    this.#state = "stated";
+    this.#status = status;
+    this.#head = head;
+    this.#declaredBytes = bodyLength;
+    this.#framing = this.#isHeadRequest || status === 204 || status === 304 ? "none" : bodyLength < 0 ? "chunked" : "length";
+    if (this.#isHeadRequest && bodyLength >= 0) this.#head = withField(head, "Content-Length", String(bodyLength));
+    if (this.#context.acceptor.isDraining) this.shouldClose = true;
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if ((this.#state !== "stated" && this.#state !== "streaming") || this.#framing === "none" || chunk.length === 0) return true;
+    if (this.#isHolding || this.#collectsAll()) return this.#hold(chunk);
+    if (this.#framing === "chunked") return this.#writeChunked(chunk);
+    const owedBytes = this.#declaredBytes - this.#givenBytes;
+    const part = chunk.length > owedBytes ? chunk.subarray(0, owedBytes) : chunk;
+    if (this.#state === "stated" && part.length === this.#declaredBytes && this.#fitsCork(part)) return this.#sendWhole(part);
+    return this.#writeLength(part);
+  }
+
+  flush(): void {
+    if (this.#state !== "stated" || this.#framing !== "length" || this.#declaredBytes === 0 || this.#collectsAll()) return;
+    if (this.#isHolding) this.#isFlushHeld = true;
+    else this.#writeLength(EMPTY);
+  }
+
+  end(): void {
+    if (this.#state !== "stated" && this.#state !== "streaming") return;
+    if (this.#isHolding) {
+      this.#isEndHeld = true;
+      return;
+    }
+    if (this.#state === "stated" && (this.#framing === "none" || this.#collectsAll() || this.#givesNothing())) {
+      this.#sendWhole(this.#takeHeld());
+    } else if (this.#framing === "chunked") {
+      this.#corked(() => this.#res.end());
+      this.#finish();
+    } else if (this.#givenBytes < this.#declaredBytes) {
+      this.abort(); // never a short body that looks complete
+    } else {
+      this.#state = "finishing";
+    }
+  }
+
+  abort(): void {
+    if (this.#state === "closed") return;
+    this.#finish();
+    this.#res.close();
+  }
+
+  pauseBody(): void {
+    if (this.#state !== "closed") this.body?.pause();
+  }
+
+  resumeBody(): void {
+    if (this.#state !== "closed") this.body?.resume();
+  }
+
+  // ── Called by the listener ───────────────────────────────────────────────────────────────────────────────────
+
+  enterCallback(): void {
+    this.#isHolding = true;
+  }
+
+  leaveCallback(): void {
+    if (!this.#isHolding || this.#state === "closed") return;
+    if (this.#heldBytes > 0 || this.#isEndHeld || this.#isFlushHeld) this.#context.later(this);
+    else this.#isHolding = false;
+  }
+
+  /** Says what was held during a callback. */
+  replay(): void {
+    this.#isHolding = false;
+    if (this.#state === "closed") return;
+    if (this.#isFlushHeld) this.flush();
+    if (!this.#collectsAll()) this.#replayHeld();
+    if (this.#isEndHeld) this.end();
+  }
+
+  /** The client is gone, or the addon closed the connection over a malformed body. */
+  onAborted(): void {
+    const isOver = this.#state === "closed";
+    this.#finish();
+    if (isOver) return;
+    try {
+      this.handler?.onAbort();
+    } catch (error) {
+      this.#context.onBug(error);
+    }
+  }
+
+  /** A bug, ours or the exchange's: costs this one response, not the process. */
+  crash(error: unknown): void {
+    this.#context.onBug(error);
+    if (this.#state === "closed") return;
+    this.#finish();
+    this.#res.close();
+    try {
+      this.handler?.onAbort();
+    } catch (second) {
+      this.#context.onBug(second);
+    }
+  }
+
+  // ── Holding ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A response after which the connection must die is sent in one piece: only then can the addon close it. */
+  #collectsAll(): boolean {
+    return this.mustClose && this.#state === "stated";
+  }
+
+  #hold(chunk: Uint8Array): boolean {
+    this.#held ??= [];
+    this.#held.push(Buffer.from(chunk));
+    this.#heldBytes += chunk.length;
+    if (this.#heldBytes <= MAX_HELD_BYTES) return true;
+    if (this.#collectsAll()) {
+      this.abort();
+      return true;
+    }
+    this.#isBlocked = true;
+    return false;
+  }
+
+  #takeHeld(): Uint8Array {
+    const held = this.#held;
+    this.#held = null;
+    this.#heldBytes = 0;
+    if (held === null) return EMPTY;
+    return held.length === 1 ? (held[0] as Uint8Array) : Buffer.concat(held);
+  }
+
+  #replayHeld(): void {
+    const held = this.#takeHeld();
+    if (held.length === 0) return;
+    const hasWaited = this.#isBlocked;
+    this.#isBlocked = false;
+    if (this.write(held) && hasWaited) this.handler?.onDrain();
+  }
+
+  // ── Sending ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #givesNothing(): boolean {
+    return this.#framing === "chunked" || this.#declaredBytes === 0;
+  }
+
+  #fitsCork(body: Uint8Array): boolean {
+    return body.length + this.#headBytes() <= MAX_CORK_BYTES;
+  }
+
+  #headBytes(): number {
+    return this.#head === null ? 0 : this.#head.name.length + this.#head.text.length;
+  }
+
+  /** Head and complete body in one cork. */
+  #sendWhole(body: Uint8Array): true {
+    this.body?.onResponseStart();
+    const isBodiless = this.#framing === "none";
+    if (this.mustClose && (isBodiless || this.#isUploading())) this.#sendAndLinger(isBodiless ? null : body);
+    else if (isBodiless) this.#sendBodiless();
+    else this.#sendEnd(body);
+    return true;
+  }
+
+  #isUploading(): boolean {
+    return this.body !== null && !this.body.isComplete;
+  }
+
+  #sendEnd(body: Uint8Array): void {
+    const isLast = this.mustClose || (this.shouldClose && !this.#isUploading());
+    if (this.shouldClose && !isLast) this.#addConnectionClose();
+    this.#corked(() => {
+      this.#emitHead();
+      this.#res.end(body, isLast);
+    });
+    this.#finish();
+  }
+
+  #sendBodiless(): void {
+    if (this.shouldClose) this.#addConnectionClose();
+    this.#corked(() => {
+      this.#emitHead();
+      this.#res.endWithoutBody();
+    });
+    this.#finish();
+  }
+
+  /**
+   * For what `end(…, true)` cannot do: close after a response without a body, or while the client is still uploading.
+   * Closing at once would answer its bytes with a reset, which often destroys the reply before the client has read
+   * it. So the complete reply goes out as part of the head (the addon writes fields verbatim and ends them with CRLF,
+   * here the end of a chunked body), the upload is read and forgotten for a moment, and then the connection closes.
+   */
+  #sendAndLinger(body: Uint8Array | null): void {
+    this.#addConnectionClose();
+    const head = withField(this.#head as EncodedHead, "Date", new Date().toUTCString());
+    const fields = Buffer.from(body === null ? `${head.text}\r\n` : `${head.text}\r\nTransfer-Encoding: chunked\r\n\r\n`, "latin1");
+    this.#corked(() => {
+      this.#res.writeStatus(statusLine(this.#status));
+      this.#res.writeHeader(head.name, body === null ? fields : Buffer.concat([fields, ...chunkAndEnd(body)]));
+    });
+    this.#state = "closed";
+    const close = () => {
+      this.body?.detach();
+      this.#res.close();
+    };
+    if (this.body === null) close();
+    else this.body.linger(close);
+  }
+
+  #writeChunked(chunk: Uint8Array): boolean {
+    this.#startStream();
+    let isOk = true;
+    for (let at = 0; at < chunk.length && this.#state === "streaming"; ) {
+      const roomBytes = Math.max(MIN_SLICE_BYTES, MAX_CORK_BYTES - this.#headBytes());
+      const slice = chunk.length <= roomBytes ? chunk : chunk.subarray(at, at + roomBytes);
+      this.#corked(() => {
+        this.#emitHead();
+        isOk = this.#res.write(slice);
+      });
+      at += slice.length;
+    }
+    if (this.#state === "streaming") this.#isBlocked = !isOk;
+    return !this.#isBlocked;
+  }
+
+  #writeLength(chunk: Uint8Array): boolean {
+    this.#startStream();
+    this.#givenBytes += chunk.length;
+    if (this.#rest.length > 0) this.#rest = Buffer.concat([this.#rest, chunk]);
+    else if (this.#offer(chunk)) this.#rest = Buffer.from(this.#rest); // borrowed until now
+    this.#isBlocked = this.#rest.length > 0 && this.#state !== "closed";
+    return !this.#isBlocked;
+  }
+
+  /** Offers bytes to the socket and keeps a view of what it did not take. True when there is such a rest. */
+  #offer(bytes: Uint8Array): boolean {
+    let isDone = false;
+    this.#corked(() => {
+      this.#emitHead();
+      isDone = this.#res.tryEnd(bytes, this.#declaredBytes)[1];
+    });
+    if (this.#state === "closed") return false;
+    if (isDone) {
+      this.#rest = EMPTY;
+      this.#finish();
+      return false;
+    }
+    const untakenBytes = this.#givenBytes - this.#res.getWriteOffset();
+    this.#rest = bytes.subarray(bytes.length - untakenBytes);
+    return untakenBytes > 0;
+  }
+
+  #startStream(): void {
+    if (this.#state !== "stated") return;
+    this.#state = "streaming";
+    this.body?.onResponseStart();
+    if (this.shouldClose) this.#addConnectionClose();
+    this.#res.onWritable(() => this.#onWritable());
+  }
+
+  #onWritable(): boolean {
+    try {
+      this.#drain();
+    } catch (error) {
+      this.crash(error);
+    }
+    return true;
+  }
+
+  #drain(): void {
+    if (this.#state === "closed") return;
+    if (this.#rest.length === 0) this.#corked(() => {});
+    else if (this.#offer(this.#rest)) return;
+    if (!this.#isBlocked) return;
+    this.#isBlocked = false;
+    if (this.#state === "streaming") this.handler?.onDrain();
+  }
+
+  #addConnectionClose(): void {
+    this.#head = withField(this.#head as EncodedHead, "Connection", "close");
+  }
+
+  #emitHead(): void {
+    const head = this.#head;
+    if (head === null) return;
+    this.#head = null;
+    if (this.#status !== 200) this.#res.writeStatus(statusLine(this.#status));
+    if (head.name !== "") this.#res.writeHeader(head.name, head.isLatin1 ? Buffer.from(head.text, "latin1") : head.text);
+  }
+
+  /** An exception inside a cork would end the process. */
+  #corked(run: () => void): void {
+    this.#res.cork(() => {
+      try {
+        run();
+      } catch (error) {
+        this.crash(error);
+      }
+    });
+  }
+
+  #finish(): void {
+    this.#state = "closed";
+    this.#held = null;
+    this.#rest = EMPTY;
+    this.body?.detach();
+  }
+}
+
+/** All but the last CRLF. */
+function chunkAndEnd(body: Uint8Array): Uint8Array[] {
+  return body.length === 0 ? [Buffer.from("0\r\n")] : [Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from("\r\n0\r\n")];
+}

@@ -1,0 +1,95 @@
+/**
+ * One try of an exchange against one endpoint: forwards what the connector reports to the exchange and keeps the
+ * endpoint's count of attempts under way exact, whatever ends it.
+ */
+import type { Endpoint } from "../engine/model/endpoint.js";
+import type { ErrorCode } from "../engine/model/errors.js";
+import type { HeaderList } from "../engine/model/request.js";
+import type { Connector, UpstreamCall, UpstreamHandler, UpstreamRequest } from "./ports.js";
+
+/** What the exchange does with an attempt's news. */
+export interface AttemptOwner {
+  attemptConnected(call: UpstreamCall): void;
+  attemptHead(status: number, headers: HeaderList, bodyLength: number): void;
+  attemptBody(chunk: Uint8Array): void;
+  attemptReadEnd(): void;
+  attemptEnd(): void;
+  attemptError(code: ErrorCode, detail: string): void;
+  attemptDrain(): void;
+  bug(error: unknown): void;
+}
+
+export class Attempt implements UpstreamHandler {
+  readonly endpoint: Endpoint;
+  readonly #owner: AttemptOwner;
+  #call: UpstreamCall | null = null;
+  #isOver = false;
+  #wasConnectedEarly = false;
+
+  constructor(owner: AttemptOwner, endpoint: Endpoint) {
+    this.#owner = owner;
+    this.endpoint = endpoint;
+  }
+
+  start(connector: Connector, request: UpstreamRequest): void {
+    this.endpoint.inFlight++;
+    const call = connector.start(this.endpoint.target, request, this);
+    this.#call = call;
+    // A pooled connection connects inside start(), before there is a call to write to.
+    if (this.#wasConnectedEarly) this.#owner.attemptConnected(call);
+  }
+
+  pause(): void {
+    this.#call?.pause();
+  }
+
+  resume(): void {
+    this.#call?.resume();
+  }
+
+  /** Gives it up; nothing is reported any more. */
+  abort(): void {
+    if (this.#over()) this.#call?.abort();
+  }
+
+  onConnected(): void {
+    if (this.#call === null) this.#wasConnectedEarly = true;
+    else this.#owner.attemptConnected(this.#call);
+  }
+
+  onHead(status: number, headers: HeaderList, bodyLength: number): void {
+    // Response filters run in here: a throw must end this exchange, not the worker.
+    try {
+      this.#owner.attemptHead(status, headers, bodyLength);
+    } catch (error) {
+      this.#owner.bug(error);
+    }
+  }
+
+  onBody(chunk: Uint8Array): void {
+    this.#owner.attemptBody(chunk);
+  }
+
+  onReadEnd(): void {
+    if (!this.#isOver) this.#owner.attemptReadEnd();
+  }
+
+  onEnd(): void {
+    if (this.#over()) this.#owner.attemptEnd();
+  }
+
+  onError(code: ErrorCode, detail: string): void {
+    if (this.#over()) this.#owner.attemptError(code, detail);
+  }
+
+  onDrain(): void {
+    this.#owner.attemptDrain();
+  }
+
+  #over(): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    this.endpoint.inFlight--;
+    return true;
+  }
+}

@@ -1,0 +1,418 @@
+/**
+ * The life of one exchange, from accept to complete: eight phases, one failure path (`fail`), one end (`#complete`).
+ * Bytes move here too: response chunks straight from the attempt to the downstream, request chunks through
+ * RequestBody. README.md of this folder draws the picture.
+ */
+import { performance } from "node:perf_hooks";
+import type { Endpoint } from "../engine/model/endpoint.js";
+import { ERRORS, type ErrorCode } from "../engine/model/errors.js";
+import type { HeaderList, Principal, RequestHead } from "../engine/model/request.js";
+import { tryRetry, noteRequest } from "../engine/resilience/retry-budget.js";
+import { chooseBackend } from "../engine/routing/choose-backend.js";
+import { matchRoute } from "../engine/routing/match-route.js";
+import { Attempt, type AttemptOwner } from "./attempt.js";
+import { prepareRequest } from "./forwarded-request.js";
+import { localReply } from "./local-reply.js";
+import type { Connector, Downstream, DownstreamHandler, ExchangeRecord, FilterContext, Observer, Reply, Timer, Timers, UpstreamCall, Verdict } from "./ports.js";
+import { admit } from "./admission.js";
+import { RequestBody } from "./request-body.js";
+import { downstreamHeaders } from "./response-headers.js";
+import type { ListenerRuntime, RouteRuntime, Runtime, ServiceRuntime } from "./runtime.js";
+import { isIdempotent, upstreamRequest } from "./upstream-request.js";
+
+export type Phase = "accept" | "route" | "requestFilters" | "pick" | "attempt" | "responseFilters" | "stream" | "complete";
+
+/** What every exchange of a worker shares. */
+export interface Gateway {
+  readonly connector: Connector;
+  readonly timers: Timers;
+  readonly observer: Observer;
+  /** Reports what must be a bug of ours; the exchange itself answers 500. */
+  readonly onBug: (error: unknown) => void;
+  /** Exchanges under way; a drain waits for none. */
+  active: number;
+  isDraining: boolean;
+}
+
+const MAX_ERROR_DETAIL = 300;
+/** Repetitions after a pooled connection turned out dead; the second goes to a fresh one and cannot be stale again. */
+const MAX_STALE_RETRIES = 1;
+
+export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext, ExchangeRecord {
+  readonly request: RequestHead;
+  readonly startedAt: number;
+  readonly #gateway: Gateway;
+  readonly #runtime: Runtime;
+  readonly #listener: ListenerRuntime;
+  readonly #downstream: Downstream;
+  #phase: Phase = "accept";
+  #route: RouteRuntime | null = null;
+  #service: ServiceRuntime | null = null;
+  #lastEndpoint: Endpoint | null = null;
+  #attempt: Attempt | null = null;
+  /** Null for requests without a body. */
+  #body: RequestBody | null;
+  #isHeadSent = false;
+  #isWaitingForDrain = false;
+  #staleRetries = 0;
+  #retries = 0;
+  #extraHeaders: HeaderList | null = null;
+  /** Ends the exchange at the route's deadline. */
+  #deadline: Timer | null = null;
+  /** Before the response head: the attempt's deadline. After it: silence in both directions. */
+  #attemptTimer: Timer | null = null;
+  #hasMoved = false;
+  #isIdleWatched = false;
+
+  requestId = "";
+  clientAddress: string;
+  matchedPath = "";
+  principal: Principal | null = null;
+  status = 0;
+  flag = "";
+  errorCode: ErrorCode | "" = "";
+  errorDetail = "";
+  isLocalReply = false;
+  attempts = 0;
+  responseBytes = 0;
+  attemptStartedAt = 0;
+  upstreamHeadAt = 0;
+  completedAt = 0;
+  traceId = "";
+
+  constructor(gateway: Gateway, runtime: Runtime, listener: ListenerRuntime, request: RequestHead, downstream: Downstream) {
+    this.startedAt = performance.now();
+    this.#gateway = gateway;
+    gateway.active++;
+    this.#runtime = runtime;
+    this.#listener = listener;
+    this.request = request;
+    this.#downstream = downstream;
+    this.clientAddress = request.remoteAddress;
+    this.#body = request.bodyLength === 0 ? null : new RequestBody(downstream, false, isIdempotent(request.method));
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  get isComplete(): boolean {
+    return this.#phase === "complete";
+  }
+
+  get listenerName(): string {
+    return this.#listener.spec.name;
+  }
+
+  get routeName(): string {
+    return this.#route === null ? "" : this.#route.spec.name;
+  }
+
+  get serviceName(): string {
+    return this.#service === null ? "" : this.#service.spec.name;
+  }
+
+  get endpoint(): string {
+    return this.#lastEndpoint === null ? "" : this.#lastEndpoint.id;
+  }
+
+  get requestBytes(): number {
+    return this.#body === null ? 0 : this.#body.receivedBytes;
+  }
+
+  // ── accept, route ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  begin(via: string): void {
+    const refusal = admit(this.request, this.#listener.spec);
+    const forwarded = prepareRequest(this.request, this.#listener, via);
+    this.request.headers = forwarded.headers;
+    this.requestId = forwarded.requestId;
+    this.clientAddress = forwarded.clientAddress;
+    this.traceId = forwarded.traceId;
+    if (refusal !== null) return this.fail(refusal.code, refusal.detail);
+    if (forwarded.isLoop) return this.fail("loop-detected", "the Via header names this listener");
+    this.#routeRequest();
+  }
+
+  /** The listener refused the request; it only needs an answer and a line in the log. */
+  refuse(code: ErrorCode, detail: string, via: string): void {
+    const forwarded = prepareRequest(this.request, this.#listener, via);
+    this.requestId = forwarded.requestId;
+    this.clientAddress = forwarded.clientAddress;
+    this.#body = null;
+    this.fail(code, detail);
+  }
+
+  #routeRequest(): void {
+    this.#phase = "route";
+    const match = matchRoute(this.#listener.table, this.request);
+    if (match === null) return this.fail("route-not-found", "");
+    const route = this.#runtime.routes[match.routeIndex] as RouteRuntime;
+    this.#route = route;
+    this.matchedPath = match.path;
+    // The route's clock starts when the request is complete, so that a slow upload is the listener's matter.
+    if (this.#body === null) this.#armDeadline();
+    this.#phase = "requestFilters";
+    this.#runRequestFilters(0);
+  }
+
+  #armDeadline(): void {
+    const timeoutMs = this.#route === null ? 0 : this.#route.spec.timeouts.requestMs;
+    if (timeoutMs === 0 || this.#phase === "complete") return;
+    this.#deadline = this.#gateway.timers.create(() => this.fail("upstream-timeout", "the route's request timeout passed"));
+    this.#deadline.arm(timeoutMs);
+  }
+
+  // ── requestFilters ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  #runRequestFilters(from: number): void {
+    const filters = (this.#route as RouteRuntime).requestFilters;
+    for (let i = from; i < filters.length; i++) {
+      const verdict = filters[i]?.onRequest?.(this) ?? null;
+      if (verdict === null) continue;
+      if (verdict instanceof Promise) {
+        this.#awaitFilter(verdict, i + 1);
+        return;
+      }
+      return this.#reply(verdict);
+    }
+    this.#pick();
+  }
+
+  #awaitFilter(verdict: Promise<Verdict>, next: number): void {
+    verdict
+      .then((reply) => {
+        if (this.#phase === "complete") return;
+        if (reply === null) this.#runRequestFilters(next);
+        else this.#reply(reply);
+      })
+      .catch((error: unknown) => this.bug(error));
+  }
+
+  addResponseHeader(name: string, value: string): void {
+    if (this.#extraHeaders === null) this.#extraHeaders = [name, value];
+    else this.#extraHeaders.push(name, value);
+  }
+
+  #reply(reply: Reply): void {
+    if (reply.code !== null) return this.fail(reply.code, reply.detail, reply.headers);
+    this.isLocalReply = true;
+    this.#sendWhole(reply.status, [...reply.headers], Buffer.from(reply.body, "utf8"));
+  }
+
+  // ── pick, attempt ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  #pick(): void {
+    this.#phase = "pick";
+    const backends = (this.#route as RouteRuntime).backends;
+    const index = backends.length === 1 && (backends[0]?.weight ?? 0) > 0 ? 0 : chooseBackend(backends, Math.random());
+    const backend = backends[index];
+    if (backend === undefined) return this.fail("no-healthy-endpoint", "the route has no backend with weight");
+    this.#service = backend.service;
+    noteRequest(backend.service.retryBudget, this.startedAt);
+    this.#pickEndpoint();
+  }
+
+  #pickEndpoint(): void {
+    this.#phase = "pick";
+    const endpoint = (this.#service as ServiceRuntime).picker.pick(Math.random(), this.#lastEndpoint);
+    if (endpoint === null) return this.fail("no-healthy-endpoint", "no endpoint can take traffic");
+    this.#startAttempt(endpoint, false);
+  }
+
+  #startAttempt(endpoint: Endpoint, isFresh: boolean): void {
+    this.#phase = "attempt";
+    this.attempts++;
+    this.#lastEndpoint = endpoint;
+    this.attemptStartedAt = performance.now();
+    this.#armAttemptTimer();
+    const attempt = new Attempt(this, endpoint);
+    this.#attempt = attempt;
+    attempt.start(this.#gateway.connector, upstreamRequest(this.request, isFresh));
+  }
+
+  #armAttemptTimer(): void {
+    const timeoutMs = (this.#route as RouteRuntime).spec.timeouts.backendRequestMs;
+    if (timeoutMs === 0) return;
+    this.#attemptTimer ??= this.#gateway.timers.create(() => this.#onAttemptTimer());
+    this.#attemptTimer.arm(timeoutMs);
+  }
+
+  #onAttemptTimer(): void {
+    if (!this.#isHeadSent) return this.fail("upstream-timeout", "the attempt's backendRequest timeout passed");
+    if (!this.#hasMoved) return this.fail("upstream-timeout", "no byte moved for the listener's streamIdle timeout");
+    this.#armIdleTimer();
+  }
+
+  #armIdleTimer(): void {
+    const idleMs = this.#listener.spec.timeouts.streamIdleMs;
+    if (idleMs === 0) return this.#attemptTimer?.cancel();
+    this.#hasMoved = false;
+    this.#attemptTimer ??= this.#gateway.timers.create(() => this.#onAttemptTimer());
+    this.#attemptTimer.arm(idleMs);
+  }
+
+  attemptConnected(call: UpstreamCall): void {
+    this.#body?.attach(call);
+  }
+
+  attemptDrain(): void {
+    this.#body?.drained();
+  }
+
+  attemptError(code: ErrorCode, detail: string): void {
+    this.#attempt = null;
+    if (this.#isHeadSent) return this.fail(code, detail);
+    this.#body?.detach();
+    const endpoint = this.#lastEndpoint as Endpoint;
+    if (code === "upstream-stale" && this.#mayRepeatSent()) return this.#startAttempt(endpoint, true);
+    if (ERRORS[code].isRetryable && this.#mayRetry(code)) return this.#pickEndpoint();
+    this.fail(code, detail);
+  }
+
+  #mayRepeatSent(): boolean {
+    if (this.#staleRetries >= MAX_STALE_RETRIES || !isIdempotent(this.request.method)) return false;
+    if (this.#body !== null && !this.#body.canReplay) return false;
+    this.#staleRetries++;
+    return true;
+  }
+
+  /** Only failures to connect: nothing has been sent, so any method may go elsewhere. */
+  #mayRetry(code: ErrorCode): boolean {
+    const isUnsent = code === "connect-failed" || code === "connect-timeout" || code === "upstream-tls-failed";
+    const limit = (this.#route as RouteRuntime).spec.retry.attempts;
+    if (!isUnsent || this.#retries >= limit) return false;
+    if (!tryRetry((this.#service as ServiceRuntime).retryBudget, performance.now())) return false;
+    this.#retries++;
+    return true;
+  }
+
+  // ── responseFilters, stream ────────────────────────────────────────────────────────────────────────────────────
+
+  attemptHead(status: number, upstreamHeaders: HeaderList, bodyLength: number): void {
+    this.#phase = "responseFilters";
+    this.upstreamHeadAt = performance.now();
+    this.#body?.forgetSent();
+    const headers = downstreamHeaders(upstreamHeaders);
+    this.status = this.#filterResponse(status, headers);
+    this.#phase = "stream";
+    this.#isHeadSent = true;
+    this.#downstream.writeHead(this.status, headers, bodyLength);
+  }
+
+  /** Applies response filters to `headers` in place; returns the status. */
+  #filterResponse(status: number, headers: HeaderList): number {
+    const filters = this.#route === null ? NO_FILTERS : this.#route.responseFilters;
+    if (filters.length > 0) {
+      const response = { status, headers };
+      for (const filter of filters) filter.onResponse?.(this, response);
+      status = response.status;
+    }
+    if (this.#extraHeaders !== null) headers.push(...this.#extraHeaders);
+    return status;
+  }
+
+  attemptBody(chunk: Uint8Array): void {
+    this.#hasMoved = true;
+    this.responseBytes += chunk.length;
+    if (this.#downstream.write(chunk)) return;
+    this.#isWaitingForDrain = true;
+    this.#attempt?.pause();
+  }
+
+  attemptReadEnd(): void {
+    if (!this.#isHeadSent) return;
+    if (!this.#isIdleWatched) {
+      // The answer did not end within its first read: from here on silence is what the timer watches.
+      this.#isIdleWatched = true;
+      this.#armIdleTimer();
+    }
+    this.#downstream.flush();
+  }
+
+  attemptEnd(): void {
+    this.#attempt = null;
+    this.#downstream.end();
+    this.#complete();
+  }
+
+  // ── news from downstream ───────────────────────────────────────────────────────────────────────────────────────
+
+  onBody(chunk: Uint8Array, isLast: boolean): void {
+    if (this.#phase === "complete" || this.#body === null) return;
+    this.#hasMoved = true;
+    this.#body.push(chunk, isLast);
+    if (isLast) this.#armDeadline();
+  }
+
+  onBodyError(code: ErrorCode, detail: string): void {
+    this.fail(code, detail);
+  }
+
+  onDrain(): void {
+    if (!this.#isWaitingForDrain) return;
+    this.#hasMoved = true;
+    this.#isWaitingForDrain = false;
+    this.#attempt?.resume();
+  }
+
+  onAbort(): void {
+    if (this.#phase === "complete") return;
+    this.#note("downstream-abort", "");
+    this.#attempt?.abort();
+    this.#complete();
+  }
+
+  // ── fail, complete ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Ends the exchange: a local reply while the head is not sent, a broken response after it. Safe at any time. */
+  fail(code: ErrorCode, detail: string, headers: readonly string[] = NO_HEADERS): void {
+    if (this.#phase === "complete") return;
+    this.#note(code, detail);
+    this.#attempt?.abort();
+    this.#attempt = null;
+    if (this.#isHeadSent) {
+      this.#downstream.abort();
+      return this.#complete();
+    }
+    this.isLocalReply = true;
+    const reply = localReply(this.request, code, detail, this.requestId, headers);
+    this.#sendWhole(reply.status, reply.headers, reply.body);
+  }
+
+  /** A filter or the proxy itself threw: the caller gets 500, the log gets the error. */
+  bug(error: unknown): void {
+    this.#gateway.onBug(error);
+    this.fail("internal", "");
+  }
+
+  #note(code: ErrorCode, detail: string): void {
+    this.errorCode = code;
+    this.errorDetail = detail.length > MAX_ERROR_DETAIL ? detail.slice(0, MAX_ERROR_DETAIL) : detail;
+    this.flag = ERRORS[code].flag;
+  }
+
+  #sendWhole(status: number, headers: HeaderList, body: Uint8Array): void {
+    this.status = this.#filterResponse(status, headers);
+    this.#isHeadSent = true;
+    this.#body?.discard();
+    this.#downstream.writeHead(this.status, headers, body.length);
+    if (body.length > 0) this.#downstream.write(body);
+    this.responseBytes = body.length;
+    this.#downstream.end();
+    this.#complete();
+  }
+
+  #complete(): void {
+    this.#phase = "complete";
+    this.completedAt = performance.now();
+    this.#deadline?.cancel();
+    this.#attemptTimer?.cancel();
+    this.#body?.discard();
+    this.#gateway.active--;
+    this.#gateway.observer.onComplete(this);
+  }
+}
+
+const NO_HEADERS: readonly string[] = [];
+const NO_FILTERS: RouteRuntime["responseFilters"] = [];

@@ -1,0 +1,127 @@
+/**
+ * The upward half of the byte pump: what has come from the client and not gone upstream yet, the brake on the client
+ * when that grows, and, for requests that may be repeated, a short memory of what has been sent.
+ */
+import type { Downstream, UpstreamCall } from "./ports.js";
+
+/** Waiting bytes at which the client is asked to stop. */
+const PAUSE_AT_BYTES = 64 * 1024;
+/** Sent bytes kept for a repetition on a fresh connection. */
+const REPLAY_LIMIT_BYTES = 64 * 1024;
+
+export class RequestBody {
+  #chunks: Uint8Array[] = [];
+  /** Index of the first chunk not yet given to the current attempt; those before it are kept for a replay. */
+  #next = 0;
+  #waitingBytes = 0;
+  #isPaused = false;
+  #isComplete: boolean;
+  #keepsSent: boolean;
+  #call: UpstreamCall | null = null;
+  /** The current attempt's socket is full. */
+  #isBlocked = false;
+  #hasForgotten = false;
+  readonly #downstream: Downstream;
+  receivedBytes = 0;
+
+  constructor(downstream: Downstream, isEmpty: boolean, isReplayable: boolean) {
+    this.#downstream = downstream;
+    this.#isComplete = isEmpty;
+    this.#keepsSent = isReplayable;
+  }
+
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  /** Everything sent so far can be sent again. */
+  get canReplay(): boolean {
+    return !this.#hasForgotten;
+  }
+
+  push(chunk: Uint8Array, isLast: boolean): void {
+    this.receivedBytes += chunk.length;
+    if (isLast) this.#isComplete = true;
+    if (chunk.length > 0) {
+      this.#chunks.push(chunk);
+      this.#waitingBytes += chunk.length;
+    }
+    this.#flow();
+  }
+
+  /** The current attempt can take bytes: from the start again when it is a repetition. */
+  attach(call: UpstreamCall): void {
+    this.#call = call;
+    this.#isBlocked = false;
+    this.#flow();
+  }
+
+  /** The current attempt has ended without an answer; what it took waits again. */
+  detach(): void {
+    this.#call = null;
+    for (let i = 0; i < this.#next; i++) this.#waitingBytes += (this.#chunks[i] as Uint8Array).length;
+    this.#next = 0;
+  }
+
+  drained(): void {
+    this.#isBlocked = false;
+    this.#flow();
+  }
+
+  /** An answer has begun, so there will be no repetition. */
+  forgetSent(): void {
+    this.#keepsSent = false;
+    this.#dropSent();
+  }
+
+  /** Nobody wants the rest: let it flow and be dropped. */
+  discard(): void {
+    this.#chunks = [];
+    this.#next = 0;
+    this.#waitingBytes = 0;
+    this.#call = null;
+    this.#resume();
+  }
+
+  #flow(): void {
+    const call = this.#call;
+    if (call !== null && !this.#isBlocked) this.#send(call);
+    if (this.#waitingBytes > PAUSE_AT_BYTES) this.#pause();
+    else if (this.#waitingBytes === 0 && !this.#isBlocked) this.#resume();
+  }
+
+  #send(call: UpstreamCall): void {
+    while (this.#next < this.#chunks.length && !this.#isBlocked) {
+      const chunk = this.#chunks[this.#next++] as Uint8Array;
+      this.#waitingBytes -= chunk.length;
+      this.#isBlocked = !call.write(chunk);
+    }
+    if (!this.#keepsSent || this.receivedBytes > REPLAY_LIMIT_BYTES) {
+      this.#keepsSent = false;
+      this.#dropSent();
+    }
+    if (this.#isComplete && this.#next === this.#chunks.length) {
+      this.#call = null;
+      call.end();
+    }
+  }
+
+  #dropSent(): void {
+    if (this.#next === 0) return;
+    this.#hasForgotten = true;
+    this.#chunks = this.#next === this.#chunks.length ? [] : this.#chunks.slice(this.#next);
+    this.#next = 0;
+  }
+
+  #pause(): void {
+    if (this.#isPaused || this.#isComplete) return;
+    this.#isPaused = true;
+    this.#downstream.pauseBody();
+  }
+
+  #resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#downstream.resumeBody();
+  }
+}

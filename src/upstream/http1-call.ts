@@ -1,0 +1,78 @@
+/**
+ * The caller's handle on one attempt. It outlives its connection's part in it, so that a late call can never touch an
+ * exchange that uses the same connection afterwards.
+ */
+import type { ErrorCode } from "../engine/model/errors.js";
+import type { Timer, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../proxy/ports.js";
+
+/** What carries the attempt at present: a connection, or the queue it waits in. */
+export interface Carrier {
+  write(chunk: Uint8Array): boolean;
+  endRequest(): void;
+  pause(): void;
+  resume(): void;
+  abort(call: Http1Call): void;
+}
+
+export class Http1Call implements UpstreamCall {
+  readonly request: UpstreamRequest;
+  readonly handler: UpstreamHandler;
+  /** Encoded request head. */
+  readonly head: string;
+  /** Null before there is one and after the attempt is over. */
+  carrier: Carrier | null = null;
+  /** Bounds the time in the queue. */
+  waitTimer: Timer | null = null;
+  #isOver = false;
+
+  constructor(request: UpstreamRequest, handler: UpstreamHandler, head: string) {
+    this.request = request;
+    this.handler = handler;
+    this.head = head;
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.carrier === null ? true : this.carrier.write(chunk);
+  }
+
+  end(): void {
+    this.carrier?.endRequest();
+  }
+
+  pause(): void {
+    this.carrier?.pause();
+  }
+
+  resume(): void {
+    this.carrier?.resume();
+  }
+
+  abort(): void {
+    const { carrier } = this;
+    if (this.#close()) carrier?.abort(this);
+  }
+
+  succeed(trailers: string[] | null): void {
+    if (this.#close()) this.handler.onEnd(trailers);
+  }
+
+  fail(code: ErrorCode, detail: string): void {
+    if (this.#close()) this.handler.onError(code, detail);
+  }
+
+  /** For failures found while `start` is still running. */
+  failLater(code: ErrorCode, detail: string): void {
+    setImmediate(failNow, this, code, detail);
+  }
+
+  #close(): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    this.carrier = null;
+    return true;
+  }
+}
+
+function failNow(call: Http1Call, code: ErrorCode, detail: string): void {
+  call.fail(code, detail);
+}

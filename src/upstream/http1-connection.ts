@@ -1,0 +1,293 @@
+/**
+ * One connection to one target: connects, then carries one exchange at a time, and decides after each whether it may
+ * carry another. It never repeats anything and never waits for the caller: both are the proxy's business.
+ */
+import type { Socket } from "node:net";
+import type { ErrorCode } from "../engine/model/errors.js";
+import type { Timer } from "../proxy/ports.js";
+import { ResponseParser } from "../wire/http1/response-parser.js";
+import type { ResponseEvents } from "../wire/http1/response-parser.js";
+import type { Carrier, Http1Call } from "./http1-call.js";
+import { openSocket, READ_BUFFER_BYTES } from "./open-socket.js";
+import type { ReadBuffer } from "./open-socket.js";
+import type { Http1Pool } from "./http1-pool.js";
+import { RequestSender } from "./request-sender.js";
+import { describeSocketError, socketErrorCode } from "./socket-errors.js";
+import type { ConnectionStage } from "./socket-errors.js";
+
+/** `settling`: the response is complete, but more bytes may come with the same read; not yet for others to use. */
+type State = ConnectionStage | "settling" | "idle" | "closed";
+
+export class Http1Connection implements Carrier, ResponseEvents {
+  readonly #pool: Http1Pool;
+  readonly #socket: Socket;
+  readonly #isTls: boolean;
+  readonly #parser: ResponseParser;
+  readonly #sender: RequestSender;
+  /** Connecting, or idle: never both. */
+  readonly #timer: Timer;
+  #state: State = "connect";
+  /** The exchange under way, or the one that waits for the connect. */
+  #call: Http1Call | null;
+  #exchangeCount = 0;
+  #hasResponseBytes = false;
+  #isPaused = false;
+  /** Read but not delivered because the receiver said stop in between. */
+  #leftover: ReadBuffer | null = null;
+  #hasEnded = false;
+
+  /** Throws when the target cannot be connected to at all (bad port, unreadable CA). */
+  constructor(pool: Http1Pool, call: Http1Call) {
+    this.#pool = pool;
+    this.#call = call;
+    const tls = pool.tlsClient();
+    this.#isTls = tls !== null;
+    this.#socket = openSocket(pool.target, tls, (byteCount, buffer) => this.#onRead(byteCount, buffer));
+    this.#parser = new ResponseParser(this);
+    this.#sender = new RequestSender(this.#socket);
+    this.#timer = pool.timers.create(() => this.#onTimer());
+    this.#timer.arm(pool.target.connectTimeoutMs);
+    this.#listen();
+    call.carrier = this;
+  }
+
+  get isIdle(): boolean {
+    return this.#state === "idle";
+  }
+
+  /** Starts an exchange on an open connection that has none. */
+  begin(call: Http1Call): void {
+    this.#timer.cancel();
+    this.#state = "open";
+    this.#call = call;
+    this.#exchangeCount++;
+    this.#hasResponseBytes = false;
+    call.carrier = this;
+    this.#parser.start(call.request.method);
+    this.#sender.start(call.head, call.request.bodyLength);
+    call.handler.onConnected();
+  }
+
+  // ── Carrier: what the caller asks of the exchange under way ───────────────────────────────────────────────────
+
+  write(chunk: Uint8Array): boolean {
+    const hasRoom = this.#isOpen() && this.#sender.write(chunk);
+    this.#checkUse();
+    return hasRoom;
+  }
+
+  endRequest(): void {
+    if (this.#isOpen()) this.#sender.end();
+    this.#checkUse();
+  }
+
+  pause(): void {
+    if (this.#isPaused || this.#state !== "open") return;
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    // Not from in here: the caller does not expect to be called back while it says this.
+    if (this.#leftover !== null) setImmediate(deliverLeftover, this);
+    else this.#socket.resume();
+  }
+
+  abort(): void {
+    this.#call = null;
+    this.close();
+  }
+
+  /** Whatever it is doing. An exchange under way fails. */
+  close(detail = "connection closed"): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#timer.cancel();
+    this.#leftover = null;
+    this.#socket.destroy();
+    const call = this.#call;
+    this.#call = null;
+    this.#pool.remove(this);
+    call?.fail("upstream-closed", detail);
+  }
+
+  // ── ResponseEvents ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  onHead(status: number, headers: string[], bodyLength: number): boolean {
+    this.#call?.handler.onHead(status, headers, bodyLength);
+    return this.#mayGoOn();
+  }
+
+  onBody(chunk: Uint8Array): boolean {
+    this.#call?.handler.onBody(chunk);
+    return this.#mayGoOn();
+  }
+
+  #mayGoOn(): boolean {
+    return this.#call !== null && !this.#isPaused;
+  }
+
+  // ── Socket events ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  #listen(): void {
+    const socket = this.#socket;
+    if (this.#isTls) {
+      socket.once("connect", () => {
+        if (this.#state === "connect") this.#state = "handshake";
+      });
+    }
+    socket.once(this.#isTls ? "secureConnect" : "connect", () => this.#onOpen());
+    socket.on("drain", () => this.#onDrain());
+    socket.on("end", () => this.#onEnd());
+    socket.on("error", (error) => this.#onError(error));
+    socket.on("close", () => this.#onGone());
+  }
+
+  #onOpen(): void {
+    const call = this.#call;
+    if (this.#state !== "closed" && call !== null) this.begin(call);
+  }
+
+  #onDrain(): void {
+    if (this.#sender.takeDrain()) this.#call?.handler.onDrain();
+  }
+
+  /** True: go on reading. Pausing is done by the socket itself. */
+  #onRead(byteCount: number, buffer: ReadBuffer): boolean {
+    if (this.#call === null || this.#state !== "open") this.close();
+    else if (this.#leftover !== null || this.#isPaused) this.#keep(buffer, 0, byteCount);
+    else this.#deliver(buffer, byteCount);
+    return true;
+  }
+
+  #deliver(bytes: ReadBuffer, end: number): void {
+    const call = this.#call;
+    if (call === null) return;
+    this.#hasResponseBytes = true;
+    const parser = this.#parser;
+    const at = parser.feed(bytes, 0, end);
+    if (this.#call !== call) return;
+    if (parser.refusal !== null) this.#fail("upstream-protocol", parser.refusal);
+    else if (parser.isComplete && at < end) this.#fail("upstream-protocol", "bytes after a complete response");
+    else if (parser.isComplete) this.#complete(this.#isTls || end === READ_BUFFER_BYTES);
+    else {
+      if (at < end) this.#keep(bytes, at, end);
+      call.handler.onReadEnd();
+    }
+  }
+
+  /** TLS hands over all it has decrypted, paused or not; and a pause may fall between two events of one read. */
+  #keep(bytes: ReadBuffer, start: number, end: number): void {
+    const rest = bytes.subarray(start, end);
+    this.#leftover = Buffer.concat(this.#leftover === null ? [rest] : [this.#leftover, rest]) as ReadBuffer;
+  }
+
+  /** @internal */
+  deliverLeftover(): void {
+    const bytes = this.#leftover;
+    if (bytes === null || this.#isPaused) return;
+    this.#leftover = null;
+    this.#deliver(bytes, bytes.length);
+    if (this.#state !== "open" || this.#isPaused || this.#leftover !== null) return;
+    if (this.#hasEnded) this.#onEnd();
+    else this.#socket.resume();
+  }
+
+  #onEnd(): void {
+    this.#hasEnded = true;
+    if (this.#leftover !== null) return;
+    if (this.#state === "open") this.#parser.finish();
+    if (this.#state === "open" && this.#parser.isComplete) this.#complete(false);
+    else this.#onGone();
+  }
+
+  #onGone(): void {
+    if (this.#state === "connect") this.#fail("connect-failed", "closed while connecting");
+    else if (this.#state === "handshake") this.#fail("upstream-tls-failed", "closed during the TLS handshake");
+    else this.#fail("upstream-closed", this.#hasResponseBytes ? "closed within the response" : "closed before a response");
+  }
+
+  #onError(error: Error): void {
+    const state = this.#state;
+    const stage = state === "connect" || state === "handshake" ? state : "open";
+    this.#fail(socketErrorCode(error, stage), describeSocketError(error));
+  }
+
+  #onTimer(): void {
+    if (this.#state === "connect" || this.#state === "handshake") this.#fail("connect-timeout", `no ${this.#state} in time`);
+    else this.close();
+  }
+
+  // ── Ends ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #complete(mayHoldMore: boolean): void {
+    const call = this.#call;
+    const { trailers } = this.#parser;
+    const isReusable = this.#parser.canPersist && this.#sender.isDrained && !this.#hasEnded;
+    this.#call = null;
+    if (!isReusable) this.close();
+    else if (mayHoldMore) {
+      this.#state = "settling";
+      setImmediate(settle, this);
+    } else this.settle();
+    call?.succeed(trailers);
+  }
+
+  /** @internal */
+  settle(): void {
+    const idleMs = this.#idleMs();
+    if (this.#state === "closed") return;
+    if (idleMs <= 0) {
+      this.close();
+      return;
+    }
+    if (this.#isPaused) this.resume();
+    this.#state = "idle";
+    this.#timer.arm(idleMs);
+    this.#pool.release(this);
+  }
+
+  /** A second before the service would close it: a request sent at that moment is lost. */
+  #idleMs(): number {
+    const { keepAliveTimeoutS } = this.#parser;
+    const { keepAliveMs } = this.#pool.target;
+    return keepAliveTimeoutS < 0 ? keepAliveMs : Math.min(keepAliveMs, (keepAliveTimeoutS - 1) * 1000);
+  }
+
+  #fail(code: ErrorCode, detail: string): void {
+    const call = this.#call;
+    const isStale = this.#isStale(code);
+    this.#call = null;
+    this.close();
+    call?.fail(isStale ? "upstream-stale" : code, detail);
+  }
+
+  /** The service gave the connection up before it saw this request (RFC 9112 §9.3.1), or at least before it answered. */
+  #isStale(code: ErrorCode): boolean {
+    const isGone = code === "upstream-closed" || code === "upstream-reset";
+    return isGone && this.#exchangeCount > 1 && !this.#hasResponseBytes;
+  }
+
+  #isOpen(): boolean {
+    return this.#state === "open";
+  }
+
+  /** More or less body than announced, or before `onConnected`: nothing sent after that could be trusted. */
+  #checkUse(): void {
+    if (!this.#sender.isMisused && this.#state === "open") return;
+    const call = this.#call;
+    this.#call = null;
+    this.close();
+    call?.failLater("internal", "request body does not match its announced length");
+  }
+}
+
+function deliverLeftover(connection: Http1Connection): void {
+  connection.deliverLeftover();
+}
+
+function settle(connection: Http1Connection): void {
+  connection.settle();
+}

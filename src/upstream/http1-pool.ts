@@ -1,0 +1,161 @@
+/**
+ * The connections to one target: the last one used is the first one reused, so that a shrinking load lets the others
+ * grow old. Requests that find none wait in order of arrival, a bounded number of them for a bounded time.
+ */
+import type { UpstreamTarget } from "../engine/model/endpoint.js";
+import type { Timers } from "../proxy/ports.js";
+import type { Http1Call } from "./http1-call.js";
+import type { Carrier } from "./http1-call.js";
+import { Http1Connection } from "./http1-connection.js";
+import { createTlsClient } from "./open-socket.js";
+import type { TlsClient } from "./open-socket.js";
+import { describeSocketError } from "./socket-errors.js";
+
+export interface PoolOwner {
+  readonly timers: Timers;
+  /** Counts a new connection. */
+  opened(): void;
+  /** Nothing is left in the pool. */
+  emptied(pool: Http1Pool): void;
+}
+
+export class Http1Pool implements Carrier {
+  /** The latest one with this key: limits may change with a new snapshot. */
+  target: UpstreamTarget;
+  readonly #owner: PoolOwner;
+  /** Idle ones, the most recently used last. */
+  readonly #idle: Http1Connection[] = [];
+  readonly #connections = new Set<Http1Connection>();
+  readonly #waiting = new Set<Http1Call>();
+  #tls: TlsClient | null = null;
+
+  constructor(target: UpstreamTarget, owner: PoolOwner) {
+    this.target = target;
+    this.#owner = owner;
+  }
+
+  get timers(): Timers {
+    return this.#owner.timers;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  get idleCount(): number {
+    return this.#idle.length;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
+  tlsClient(): TlsClient | null {
+    const { host, tls } = this.target;
+    return tls === null ? null : (this.#tls ??= createTlsClient(tls, host));
+  }
+
+  start(call: Http1Call): void {
+    const { isFresh } = call.request;
+    const connection = isFresh ? undefined : this.#idle.pop();
+    if (connection !== undefined) connection.begin(call);
+    else if (!this.#isFull()) this.#open(call);
+    else if (isFresh && this.#idle.length > 0) this.#replaceOldest(call);
+    else if (this.#waiting.size < this.target.maxPendingRequests) this.#wait(call);
+    else call.failLater("upstream-overflow", `${this.#connections.size} connections busy, ${this.#waiting.size} requests waiting`);
+  }
+
+  /** `connection` is free again. */
+  release(connection: Http1Connection): void {
+    const call = this.#firstWaiting();
+    if (call === undefined) this.#idle.push(connection);
+    else if (call.request.isFresh || this.#connections.size > this.target.maxConnections) connection.close();
+    else {
+      this.#leaveQueue(call);
+      connection.begin(call);
+    }
+  }
+
+  /** `connection` is closed: somebody else may have its place. */
+  remove(connection: Http1Connection): void {
+    this.#connections.delete(connection);
+    const index = this.#idle.lastIndexOf(connection);
+    if (index !== -1) this.#idle.splice(index, 1);
+    this.#serveWaiting();
+    if (this.#connections.size === 0) this.#owner.emptied(this);
+  }
+
+  /** Everything fails at once, waiting or under way. */
+  closeAll(): void {
+    for (const call of this.#waiting) {
+      this.#leaveQueue(call);
+      call.failLater("upstream-closed", "connector closed");
+    }
+    for (const connection of this.#connections) connection.close("connector closed");
+  }
+
+  #isFull(): boolean {
+    return this.#connections.size >= this.target.maxConnections;
+  }
+
+  #open(call: Http1Call): void {
+    try {
+      this.#connections.add(new Http1Connection(this, call));
+      this.#owner.opened();
+    } catch (error) {
+      call.failLater(this.target.tls === null ? "connect-failed" : "upstream-tls-failed", describeSocketError(error));
+      if (this.#connections.size === 0) this.#owner.emptied(this);
+    }
+  }
+
+  /** Opened first: the pool must not become empty in between. */
+  #replaceOldest(call: Http1Call): void {
+    const oldest = this.#idle[0];
+    this.#open(call);
+    oldest?.close();
+  }
+
+  #wait(call: Http1Call): void {
+    call.carrier = this;
+    this.#waiting.add(call);
+    call.waitTimer = this.timers.create(() => this.#onWaitedTooLong(call));
+    call.waitTimer.arm(this.target.connectTimeoutMs);
+  }
+
+  #onWaitedTooLong(call: Http1Call): void {
+    this.#leaveQueue(call);
+    call.fail("upstream-overflow", `no connection free within ${this.target.connectTimeoutMs} ms`);
+  }
+
+  #leaveQueue(call: Http1Call): void {
+    call.waitTimer?.cancel();
+    this.#waiting.delete(call);
+  }
+
+  #firstWaiting(): Http1Call | undefined {
+    return this.#waiting.size === 0 ? undefined : this.#waiting.values().next().value;
+  }
+
+  #serveWaiting(): void {
+    for (let call = this.#firstWaiting(); call !== undefined && !this.#isFull(); call = this.#firstWaiting()) {
+      this.#leaveQueue(call);
+      this.#open(call);
+    }
+  }
+
+  // ── Carrier, for calls that wait ───────────────────────────────────────────────────────────────────────────────
+
+  write(): boolean {
+    return false;
+  }
+
+  endRequest(): void {}
+
+  pause(): void {}
+
+  resume(): void {}
+
+  abort(call: Http1Call): void {
+    this.#leaveQueue(call);
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * Responses, as a client reads them: bytes in at any split, events out, one response at a time. Strict: everything RFC
+ * 9112 lets a recipient refuse is refused. It stops at the end of the response; what follows is the caller's to judge.
+ */
+import { BodyDecoder } from "./body-decoder.js";
+import type { BodyEvents } from "./body-decoder.js";
+import type { Latin1Bytes } from "./bytes.js";
+import { decimal, HeadParser } from "./head-parser.js";
+import { DEFAULT_HTTP1_LIMITS } from "./refusal.js";
+import type { Http1Limits, Refusal } from "./refusal.js";
+
+export interface ResponseEvents extends BodyEvents {
+  /**
+   * The final head. `headers` belongs to the receiver; fields of framing and of this connection are not among them.
+   * `bodyLength`: exact, -1 when unknown; for HEAD the length a GET would have had. False: stop here, `feed` returns.
+   */
+  onHead(status: number, headers: string[], bodyLength: number): boolean;
+}
+
+type Phase = "head" | "body" | "done";
+
+const ZERO = 48;
+const ONE = 49;
+const DOT = 46;
+const SPACE = 32;
+
+export class ResponseParser {
+  isComplete = false;
+  refusal: Refusal | null = null;
+  /** Valid once complete: null when there were none. */
+  trailers: string[] | null = null;
+  /** Valid after the head: the peer lets the connection serve another exchange. */
+  canPersist = false;
+  /** From `Keep-Alive: timeout=N`; -1 when absent. */
+  keepAliveTimeoutS = -1;
+
+  readonly #events: ResponseEvents;
+  readonly #limits: Http1Limits;
+  readonly #head = new HeadParser("HTTP/");
+  readonly #body: BodyDecoder;
+  #phase: Phase = "done";
+  #isHeadRequest = false;
+  #interimCount = 0;
+  #status = 0;
+  #minorVersion = 1;
+
+  constructor(events: ResponseEvents, limits: Http1Limits = DEFAULT_HTTP1_LIMITS) {
+    this.#events = events;
+    this.#limits = limits;
+    this.#body = new BodyDecoder(events, this.#head, limits);
+  }
+
+  /** Expect the response to one request. */
+  start(method: string): void {
+    this.isComplete = false;
+    this.refusal = null;
+    this.trailers = null;
+    this.canPersist = false;
+    this.keepAliveTimeoutS = -1;
+    this.#phase = "head";
+    this.#isHeadRequest = method === "HEAD";
+    this.#interimCount = 0;
+    this.#startHead();
+  }
+
+  /** Returns the offset of the first byte not taken: the response ended, was refused, or the receiver said stop. */
+  feed(bytes: Latin1Bytes, start: number, end: number): number {
+    let at = start;
+    while (this.#phase === "head") {
+      if (at >= end) return at;
+      at = this.#head.feed(bytes, at, end);
+      if (this.#head.refusal !== null) this.#refuse(this.#head.refusal);
+      if (this.#head.isComplete && !this.#headDone()) return at;
+    }
+    if (this.#phase === "body" && at < end) {
+      at = this.#body.feed(bytes, at, end);
+      if (this.#body.refusal !== null) this.#refuse(this.#body.refusal);
+      else if (this.#body.isComplete) this.#bodyDone();
+    }
+    return at;
+  }
+
+  /** The connection has ended: completes a body that runs until then, and nothing else. */
+  finish(): void {
+    if (this.#phase === "body" && this.#body.isUntilEnd) this.#bodyDone();
+  }
+
+  #startHead(): void {
+    this.#head.startHead(this.#limits.maxHeadBytes, this.#limits.maxFields);
+  }
+
+  /** False: the receiver said stop. */
+  #headDone(): boolean {
+    const refusal = this.#statusLine(this.#head.startLine) ?? this.#interimRefusal() ?? this.#framingRefusal();
+    if (refusal !== null) {
+      this.#refuse(refusal);
+      return true;
+    }
+    if (this.#status < 200) {
+      this.#startHead();
+      return true;
+    }
+    return this.#finalHead();
+  }
+
+  #finalHead(): boolean {
+    const head = this.#head;
+    const { headers } = head;
+    this.keepAliveTimeoutS = head.keepAliveTimeoutS;
+    this.canPersist = !head.saysClose && (this.#minorVersion === 1 || head.saysKeepAlive);
+    const length = head.contentLength;
+    this.#phase = "body";
+    if (this.#hasNoBody()) this.#body.startLength(0);
+    else if (head.isChunked) this.#body.startChunked();
+    else if (length !== -1) this.#body.startLength(length);
+    else {
+      this.canPersist = false;
+      this.#body.startUntilEnd();
+    }
+    if (this.#body.isComplete) this.#bodyDone();
+    return this.#events.onHead(this.#status, headers, this.#isBodiless() ? 0 : length);
+  }
+
+  /** `HTTP/1.x SP 3DIGIT [SP reason]`. The space before an empty reason is often left out; accepting that harms nobody. */
+  #statusLine(line: string): Refusal | null {
+    const isShaped = line.charCodeAt(6) === DOT && line.charCodeAt(8) === SPACE && (line.length === 12 || line.charCodeAt(12) === SPACE);
+    if (!isShaped) return "bad-status-line";
+    const minor = line.charCodeAt(7);
+    if (line.charCodeAt(5) !== ONE || (minor !== ONE && minor !== ZERO)) return "bad-version";
+    this.#minorVersion = minor - ZERO;
+    this.#status = decimal(line.substring(9, 12), 3);
+    return this.#status >= 100 && this.#status <= 599 ? null : "bad-status";
+  }
+
+  #interimRefusal(): Refusal | null {
+    if (this.#status >= 200) return null;
+    if (this.#status === 101) return "unexpected-upgrade";
+    return ++this.#interimCount > this.#limits.maxInterimResponses ? "too-many-interim" : null;
+  }
+
+  #framingRefusal(): Refusal | null {
+    const head = this.#head;
+    if (head.isChunked && this.#minorVersion === 0) return "coding-in-http-1.0";
+    // RFC 9112 §6.1, RFC 9110 §8.6: neither field may come with these; a zero length is common and says nothing new.
+    const isForbidden = this.#status < 200 || this.#status === 204;
+    return isForbidden && (head.isChunked || head.contentLength > 0) ? "body-without-right" : null;
+  }
+
+  /** By status, whatever the request was. */
+  #isBodiless(): boolean {
+    return this.#status === 204 || this.#status === 304;
+  }
+
+  #hasNoBody(): boolean {
+    return this.#isHeadRequest || this.#isBodiless();
+  }
+
+  #bodyDone(): void {
+    // Only chunked bodies parse trailers; until then `headers` is the head's, which the receiver owns.
+    if (this.#body.hasTrailers) this.trailers = this.#head.headers.length === 0 ? null : this.#head.headers;
+    this.#phase = "done";
+    this.isComplete = true;
+  }
+
+  #refuse(refusal: Refusal): void {
+    this.refusal = refusal;
+    this.#phase = "done";
+  }
+}
