@@ -74,7 +74,8 @@ async function enter(bench: Bench, scenario: Scenario, peer: Peer, index: number
   const result = { name: peer.name, label: peer.label, routes: peer.routes, version: peer.version() ?? "", load: [], rate: [], idle: [] };
   try {
     await verify(scenario, fixtures, port, peer.routes);
-    await runWrk(target, options.warmUpSeconds);
+    // Memory that load has claimed would hide what idle connections need.
+    if (scenario.kind === "load") await runWrk(target, options.warmUpSeconds);
   } catch (error) {
     await stop(running.pid);
     throw error;

@@ -2,8 +2,9 @@
  * YAML text → tree. Handles what is YAML's own: syntax errors, duplicate keys, anchors and aliases, merge keys (`<<`),
  * and the limits that keep a hostile or broken file from taking the process with it. `${…}` is resolved on the way.
  */
-import { isAlias, isMap, isScalar, isSeq, parseAllDocuments } from "yaml";
-import type { Alias, Document, Node, ParsedNode, Scalar as YamlScalar, YAMLMap, YAMLSeq } from "yaml";
+import { Composer, isAlias, isMap, isScalar, isSeq, Parser } from "yaml";
+import type { Alias, CST, Document, Node, ParsedNode, Scalar as YamlScalar, YAMLMap, YAMLSeq } from "yaml";
+import { cstDepth } from "./cst-depth.js";
 import type { DocumentPath, Problem } from "./problems.js";
 import type { SourceFile, SourceText } from "./source.js";
 import { type Environment, substitute } from "./substitute.js";
@@ -25,20 +26,17 @@ export interface ReadResult {
 }
 
 export function readTree(source: SourceText, env: Environment): ReadResult {
-  const start = { file: source.file, offset: 0 };
-  try {
-    return readDocuments(source, env);
-  } catch (error) {
-    // The parser descends by recursion: a document of nothing but brackets ends here.
-    if (error instanceof RangeError) return failed([problemAt(start, [], "is nested too deeply to be read")]);
-    throw error;
-  }
+  const { file, text } = source;
+  const tokens = [...new Parser(file.lines.addNewLine).parse(text)];
+  // The composer descends by recursion, and an exhausted stack can end the whole process: look before it does.
+  const tooDeep = cstDepth(tokens, MAX_DEPTH);
+  if (tooDeep !== null) return failed([problemAt({ file, offset: tooDeep }, [], `is nested deeper than ${MAX_DEPTH} levels`)]);
+  return readDocuments(source, tokens, env);
 }
 
-function readDocuments(source: SourceText, env: Environment): ReadResult {
-  const { file, text } = source;
-  const parsed = parseAllDocuments(text, { lineCounter: file.lines, prettyErrors: false, uniqueKeys: false });
-  const documents = Array.isArray(parsed) ? (parsed as Document.Parsed[]) : [];
+function readDocuments({ file }: SourceText, tokens: readonly CST.Token[], env: Environment): ReadResult {
+  // Duplicate keys are found below, with the place of the first; the parser's own search takes quadratic time.
+  const documents = [...new Composer<ParsedNode>({ prettyErrors: false, uniqueKeys: false }).compose(tokens)] as Document.Parsed[];
   const syntax = documents.flatMap((document) => syntaxProblems(document, file));
   if (syntax.length > 0) return failed(syntax.slice(0, MAX_SYNTAX_PROBLEMS));
   const second = documents[1];
@@ -74,9 +72,11 @@ class TreeReader {
   readonly problems: Problem[] = [];
   readonly #file: SourceFile;
   readonly #env: Environment;
-  readonly #anchors = new Map<string, { readonly tree: Tree; readonly size: number }>();
+  readonly #anchors = new Map<string, { readonly tree: Tree; readonly size: number; readonly height: number }>();
   #values = 0;
   #aliases = 0;
+  /** Depth of the deepest value below the one being read, aliases expanded. */
+  #deepest = 0;
 
   constructor(file: SourceFile, env: Environment) {
     this.#file = file;
@@ -95,12 +95,15 @@ class TreeReader {
   #read(node: Node, path: (string | number)[]): Tree {
     if (isAlias(node)) return this.#readAlias(node, path);
     const offset = offsetOf(node);
-    if (path.length > MAX_DEPTH) this.#stop(offset, path, `is nested deeper than ${MAX_DEPTH} levels`);
-    const before = this.#values;
+    const valuesBefore = this.#values;
+    const deepestBefore = this.#deepest;
+    this.#deepest = path.length;
     this.#count(1, offset, path);
     const tree = this.#readNode(node, path);
     const anchor = (node as YamlScalar | YAMLMap | YAMLSeq).anchor;
-    if (anchor !== undefined) this.#anchors.set(anchor, { tree, size: this.#values - before });
+    const height = this.#deepest - path.length;
+    if (anchor !== undefined) this.#anchors.set(anchor, { tree, size: this.#values - valuesBefore, height });
+    this.#deepest = Math.max(this.#deepest, deepestBefore);
     return tree;
   }
 
@@ -194,6 +197,9 @@ class TreeReader {
       return { kind: "scalar", file: this.#file, offset, value: null, written: null };
     }
     this.#count(anchored.size, offset, path);
+    const depth = path.length + anchored.height;
+    if (depth > MAX_DEPTH) this.#stop(offset, path, `is nested deeper than ${MAX_DEPTH} levels, counting what *${node.source} stands for`);
+    this.#deepest = Math.max(this.#deepest, depth);
     return anchored.tree;
   }
 

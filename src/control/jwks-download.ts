@@ -4,13 +4,12 @@
  */
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
-import { rootCertificates } from "node:tls";
 
 export interface JwksSource {
   readonly uri: string;
   /** For the whole exchange. */
   readonly timeoutMs: number;
-  /** PEM of roots trusted besides the system's; empty: only those. */
+  /** PEM of the trusted roots; empty: the system's. */
   readonly caPem: string;
 }
 
@@ -45,7 +44,7 @@ function get(source: JwksSource, signal: AbortSignal): Promise<IncomingMessage> 
     const headers = { accept: "application/jwk-set+json, application/json", "user-agent": "windrose" };
     const request =
       url.protocol === "https:"
-        ? requestHttps(url, { agent: false, signal, headers, ...(source.caPem === "" ? {} : { ca: [...rootCertificates, source.caPem] }) })
+        ? requestHttps(url, { agent: false, signal, headers, ...(source.caPem === "" ? {} : { ca: source.caPem }) })
         : requestHttp(url, { agent: false, signal, headers });
     request.on("response", resolve).on("error", reject).end();
   });

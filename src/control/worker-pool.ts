@@ -6,6 +6,7 @@ import type { Snapshot } from "../engine/model/snapshot.js";
 import type { MetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
 import { localChannels } from "./channels.js";
+import { findFreePort } from "./port-probe.js";
 import type { KeySetMessage, PrimaryMessage, WorkerMessage } from "./protocol.js";
 import { createSupervisor, type Supervisor, type WorkerHandle } from "./supervisor.js";
 import { startWorker } from "./worker.js";
@@ -97,9 +98,11 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
       return isDraining;
     },
     async start() {
+      const count = options.isSingle ? 1 : snapshot.workers;
+      if (count > 1) ports = await choosePorts(snapshot);
       const first = await bringUp();
       if (first !== null) return first;
-      const others = await Promise.all(Array.from({ length: options.isSingle ? 0 : snapshot.workers - 1 }, bringUp));
+      const others = await Promise.all(Array.from({ length: count - 1 }, bringUp));
       isStarted = true;
       return others.find((failure) => failure !== null) ?? null;
     },
@@ -112,6 +115,12 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
       await supervisor.stop(drainTimeoutMs);
     },
   };
+}
+
+async function choosePorts(snapshot: Snapshot): Promise<Record<string, number>> {
+  const ports: Record<string, number> = {};
+  for (const { name, bind } of snapshot.listeners) if (bind.port === 0) ports[name] = await findFreePort(bind.host);
+  return ports;
 }
 
 function createProcesses(options: WorkerPoolOptions, greet: (worker: WorkerHandle) => void, failed: (failure: string) => void): Supervisor {

@@ -41,6 +41,7 @@ export const DEVELOPMENT_FILES = {
 } as const;
 
 const CA_NAME = "Windrose development CA";
+/** Most clients refuse a wildcard directly below a top-level name; for them `--name orders.localhost` adds the full name. */
 const BUILT_IN_HOSTS = ["localhost", "*.localhost", "127.0.0.1", "::1"];
 const DAY_MS = 86_400_000;
 const CA_DAYS = 3650;

@@ -163,9 +163,9 @@ function generalName(name: SubjectAltName): der.Der {
 }
 
 function addressBytes(address: string): Buffer {
-  // Missing in the type definitions.
+  // Missing in the type definitions; accepts octets above 255.
   const util = forge.util as unknown as { bytesFromIP(address: string): string | null };
-  const bytes = util.bytesFromIP(address);
+  const bytes = isIP(address) === 0 ? null : util.bytesFromIP(address);
   if (bytes === null) throw new Error(`X.509: "${address}" is not an IP address`);
   return Buffer.from(bytes, "latin1");
 }

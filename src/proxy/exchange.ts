@@ -280,9 +280,9 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
   /** Only failures to connect: nothing has been sent, so any method may go elsewhere. */
   #mayRetry(code: ErrorCode): boolean {
     const isUnsent = code === "connect-failed" || code === "connect-timeout" || code === "upstream-tls-failed";
-    const limit = (this.#route as RouteRuntime).spec.retry.attempts;
-    if (!isUnsent || this.#retries >= limit) return false;
-    if (!tryRetry((this.#service as ServiceRuntime).retryBudget, performance.now())) return false;
+    const policy = (this.#route as RouteRuntime).spec.retry;
+    if (!isUnsent || this.#retries >= policy.attempts) return false;
+    if (!tryRetry((this.#service as ServiceRuntime).retryBudget, performance.now(), policy)) return false;
     this.#retries++;
     return true;
   }

@@ -22,7 +22,7 @@ function windrose(...args: string[]): { status: number | null; stdout: string; s
 
 describe("windrose certs dev", () => {
   before(() => {
-    const { status, stdout } = windrose("certs", "dev", "--name", "api.example.test", "--name", "BÜCHER.example.test");
+    const { status, stdout } = windrose("certs", "dev", "--name", "api.example.test", "--name", "BÜCHER.example.test", "--name", "orders.localhost");
     assert.equal(status, 0);
     assert.match(stdout, /written certs\/ca\.pem {2}\(missing\)\n/);
     assert.equal(stdout.trim().split("\n").length, 6);
@@ -37,8 +37,9 @@ describe("windrose certs dev", () => {
     assert.deepEqual([quiet.status, quiet.stdout, quiet.stderr], [0, "", ""]);
   });
 
-  it("makes a chain that a TLS client trusts for its names and refuses for others", async () => {
+  it("makes a chain that a TLS client trusts for its names and refuses for others", async (t) => {
     const server = createServer({ cert: readFileSync(join(certs, "localhost.pem")), key: readFileSync(join(certs, "localhost-key.pem")) });
+    t.after(() => server.close());
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
@@ -57,13 +58,13 @@ describe("windrose certs dev", () => {
     };
     for (const name of ["localhost", "orders.localhost", "api.example.test", "xn--bcher-kva.example.test"]) assert.equal(await authorised(name), true, name);
     assert.equal(await authorised("example.test"), false);
-    server.close();
   });
 
   it("makes a CA that curl trusts", async (t) => {
     if (!needProgram(t, "curl")) return;
     const options = { cert: readFileSync(join(certs, "localhost.pem")), key: readFileSync(join(certs, "localhost-key.pem")) };
     const server = createServer(options, (_, response) => response.end("hello"));
+    t.after(() => server.close());
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
@@ -72,7 +73,6 @@ describe("windrose certs dev", () => {
       const { stdout } = await curl("curl", ["-sS", "--noproxy", "*", "--max-time", "10", "--cacert", join(certs, "ca.pem"), `https://${host}:${port}/`]);
       assert.equal(stdout, "hello");
     }
-    server.close();
   });
 
   it("is verified by openssl with strict rules", (t) => {

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { request } from "node:http";
+import type { ServerResponse } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { fetchOnce, logLines } from "../support/client.js";
 import { eventually, type Gateway, startGateway } from "../support/gateway.js";
-import { type HttpUpstream, startHttpUpstream, type ReceivedRequest } from "../support/upstream.js";
-import type { ServerResponse } from "node:http";
+import { type HttpUpstream, type ReceivedRequest, startHttpUpstream } from "../support/upstream.js";
 
 const BIG = randomBytes(3 * 1024 * 1024);
 
@@ -25,7 +24,8 @@ function answer(received: ReceivedRequest, response: ServerResponse): void {
     response.setHeader("connection", "x-hop");
     response.setHeader("x-latin", "caf\u00e9");
   }
-  response.end(JSON.stringify({ target: received.target, headers: received.headers }));
+  // As bytes: with a string body, Node would send the header fields as UTF-8 too.
+  response.end(Buffer.from(JSON.stringify({ target: received.target, headers: received.headers })));
 }
 
 describe("proxying over http", () => {
@@ -72,17 +72,10 @@ workers: 1
   });
 
   it("sends the normalised path, and keeps a bare question mark", async () => {
-    await fetchOnce(`${base}/x?`);
+    // As options: a URL object would tidy both up before they are sent.
+    await fetchOnce(base, { path: "/x?" });
     assert.equal(last().target, "/x?");
-    const raw = await new Promise<number>((resolve, reject) => {
-      request(`${base}/`, { agent: false, path: "/a/./b/../c//d/%7Eme" }, (response) => {
-        response.resume();
-        resolve(response.statusCode ?? 0);
-      })
-        .on("error", reject)
-        .end();
-    });
-    assert.equal(raw, 200);
+    await fetchOnce(base, { path: "/a/./b/../c//d/%7Eme" });
     assert.equal(last().target, "/a/c/d/~me");
   });
 

@@ -26,6 +26,8 @@ export interface UwsListener {
   close(): void;
   /** Open now; TLS connections count from the end of their handshake. */
   readonly connections: number;
+  /** Responses that are not complete, or whose last bytes still wait for a slow client. Drained when 0. */
+  readonly pendingResponses: number;
   /** Closed at once since the start because of `maxConnections`. */
   readonly refusedConnections: number;
 }
@@ -43,6 +45,7 @@ class Listener implements UwsListener, WriterContext {
   readonly onBug: (error: unknown) => void;
   connections = 0;
   refusedConnections = 0;
+  pendingResponses = 0;
 
   readonly #spec: ListenerSpec;
   readonly #timers: Timers;

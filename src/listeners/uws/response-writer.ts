@@ -25,6 +25,8 @@ import { type EncodedHead, encodeHead, statusLine, withField } from "./response-
 export interface WriterContext {
   readonly acceptor: Acceptor;
   readonly onBug: (error: unknown) => void;
+  /** Responses that may still write; what the addon has buffered of ended ones is not visible to us. */
+  pendingResponses: number;
   /** Runs `replay` of the writer in a later turn of the loop. */
   later(writer: ResponseWriter): void;
 }
@@ -38,6 +40,9 @@ const MAX_CORK_BYTES = 16_384 - 512;
 const MIN_SLICE_BYTES = 1_024;
 /** What a callback or a refusal may say at once before it has to wait, or is broken off. */
 const MAX_HELD_BYTES = 64 * 1024;
+
+/** A body of unknown length that begins smaller waits for the end of the turn: if it ends there, one write carries all. */
+const MAX_COALESCED_BYTES = 8 * 1024;
 
 const EMPTY = Buffer.alloc(0);
 
@@ -53,10 +58,12 @@ export class ResponseWriter implements Downstream, BodyOwner {
   readonly #context: WriterContext;
   readonly #isHeadRequest: boolean;
   #state: State = "idle";
+  /** What the exchange says is kept: it speaks in a callback, or a short body may end within this turn. */
   #isHolding = true;
+  #isCoalescing = false;
   #held: Uint8Array[] | null = null;
   #heldBytes = 0;
-  #isEndHeld = false;
+  #isEndAsked = false;
   #isFlushHeld = false;
   #isBlocked = false;
   #status = 200;
@@ -71,6 +78,7 @@ export class ResponseWriter implements Downstream, BodyOwner {
     this.#res = res;
     this.#context = context;
     this.#isHeadRequest = isHeadRequest;
+    context.pendingResponses++;
   }
 
   get isBlocked(): boolean {
@@ -94,13 +102,10 @@ export class ResponseWriter implements Downstream, BodyOwner {
   }
 
   write(chunk: Uint8Array): boolean {
-    if ((this.#state !== "stated" && this.#state !== "streaming") || this.#framing === "none" || chunk.length === 0) return true;
+    if (!this.#isOpen() || this.#framing === "none" || chunk.length === 0) return true;
     if (this.#isHolding || this.#collectsAll()) return this.#hold(chunk);
-    if (this.#framing === "chunked") return this.#writeChunked(chunk);
-    const owedBytes = this.#declaredBytes - this.#givenBytes;
-    const part = chunk.length > owedBytes ? chunk.subarray(0, owedBytes) : chunk;
-    if (this.#state === "stated" && part.length === this.#declaredBytes && this.#fitsCork(part)) return this.#sendWhole(part);
-    return this.#writeLength(part);
+    if (this.#framing === "chunked" && this.#state === "stated" && chunk.length <= MAX_COALESCED_BYTES) return this.#coalesce(chunk);
+    return this.#send(chunk);
   }
 
   flush(): void {
@@ -110,27 +115,20 @@ export class ResponseWriter implements Downstream, BodyOwner {
   }
 
   end(): void {
-    if (this.#state !== "stated" && this.#state !== "streaming") return;
-    if (this.#isHolding) {
-      this.#isEndHeld = true;
-      return;
-    }
-    if (this.#state === "stated" && (this.#framing === "none" || this.#collectsAll() || this.#givesNothing())) {
-      this.#sendWhole(this.#takeHeld());
-    } else if (this.#framing === "chunked") {
-      this.#corked(() => this.#res.end());
-      this.#finish();
-    } else if (this.#givenBytes < this.#declaredBytes) {
-      this.abort(); // never a short body that looks complete
-    } else {
-      this.#state = "finishing";
-    }
+    if (!this.#isOpen()) return;
+    this.#isEndAsked = true;
+    if (this.#isCoalescing) this.replay();
+    else if (!this.#isHolding) this.#endNow();
   }
 
   abort(): void {
     if (this.#state === "closed") return;
     this.#finish();
     this.#res.close();
+  }
+
+  #isOpen(): boolean {
+    return (this.#state === "stated" || this.#state === "streaming") && !this.#isEndAsked;
   }
 
   pauseBody(): void {
@@ -145,21 +143,24 @@ export class ResponseWriter implements Downstream, BodyOwner {
 
   enterCallback(): void {
     this.#isHolding = true;
+    this.#isCoalescing = false;
   }
 
   leaveCallback(): void {
     if (!this.#isHolding || this.#state === "closed") return;
-    if (this.#heldBytes > 0 || this.#isEndHeld || this.#isFlushHeld) this.#context.later(this);
+    if (this.#heldBytes > 0 || this.#isEndAsked || this.#isFlushHeld) this.#context.later(this);
     else this.#isHolding = false;
   }
 
-  /** Says what was held during a callback. */
+  /** Says what was held. */
   replay(): void {
     this.#isHolding = false;
+    this.#isCoalescing = false;
     if (this.#state === "closed") return;
     if (this.#isFlushHeld) this.flush();
-    if (!this.#collectsAll()) this.#replayHeld();
-    if (this.#isEndHeld) this.end();
+    const isWhole = this.#state === "stated" && (this.#isEndAsked || this.#collectsAll());
+    if (!isWhole) this.#replayHeld();
+    if (this.#isEndAsked) this.#endNow();
   }
 
   /** The client is gone, or the addon closed the connection over a malformed body. */
@@ -207,6 +208,13 @@ export class ResponseWriter implements Downstream, BodyOwner {
     return false;
   }
 
+  #coalesce(chunk: Uint8Array): boolean {
+    this.#isHolding = true;
+    this.#isCoalescing = true;
+    this.#context.later(this);
+    return this.#hold(chunk);
+  }
+
   #takeHeld(): Uint8Array {
     const held = this.#held;
     this.#held = null;
@@ -220,13 +228,49 @@ export class ResponseWriter implements Downstream, BodyOwner {
     if (held.length === 0) return;
     const hasWaited = this.#isBlocked;
     this.#isBlocked = false;
-    if (this.write(held) && hasWaited) this.handler?.onDrain();
+    if (this.#send(held) && hasWaited) this.handler?.onDrain();
   }
 
   // ── Sending ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #givesNothing(): boolean {
-    return this.#framing === "chunked" || this.#declaredBytes === 0;
+  #send(chunk: Uint8Array): boolean {
+    if (this.#framing === "chunked") return this.#writeChunked(chunk);
+    const owedBytes = this.#declaredBytes - this.#givenBytes;
+    const part = chunk.length > owedBytes ? chunk.subarray(0, owedBytes) : chunk;
+    if (this.#state === "stated" && part.length === this.#declaredBytes && this.#fitsCork(part)) return this.#sendWhole(part);
+    return this.#writeLength(part);
+  }
+
+  #endNow(): void {
+    if (this.#state === "stated") this.#endStated(this.#takeHeld());
+    else if (this.#state === "streaming") this.#endStreaming();
+  }
+
+  /** Nothing has left yet: the whole response is known now. */
+  #endStated(body: Uint8Array): void {
+    if (this.#framing === "none") {
+      this.#sendWhole(EMPTY);
+      return;
+    }
+    if (this.#framing === "chunked") {
+      this.#framing = "length";
+      this.#declaredBytes = body.length;
+    }
+    if (body.length < this.#declaredBytes) return this.abort(); // never a short body that looks complete
+    if (this.mustClose || this.#declaredBytes === 0) this.#sendWhole(body.subarray(0, this.#declaredBytes));
+    else this.#send(body);
+    this.#endNow();
+  }
+
+  #endStreaming(): void {
+    if (this.#framing === "length" && this.#givenBytes < this.#declaredBytes) return this.abort();
+    this.#state = "finishing";
+    if (this.#framing === "chunked" && !this.#isBlocked) this.#endChunked();
+  }
+
+  #endChunked(): void {
+    this.#corked(() => this.#res.end());
+    this.#finish();
   }
 
   #fitsCork(body: Uint8Array): boolean {
@@ -284,7 +328,7 @@ export class ResponseWriter implements Downstream, BodyOwner {
       this.#res.writeStatus(statusLine(this.#status));
       this.#res.writeHeader(head.name, body === null ? fields : Buffer.concat([fields, ...chunkAndEnd(body)]));
     });
-    this.#state = "closed";
+    this.#setClosed();
     const close = () => {
       this.body?.detach();
       this.#res.close();
@@ -359,7 +403,8 @@ export class ResponseWriter implements Downstream, BodyOwner {
     else if (this.#offer(this.#rest)) return;
     if (!this.#isBlocked) return;
     this.#isBlocked = false;
-    if (this.#state === "streaming") this.handler?.onDrain();
+    if (this.#isEndAsked) this.#endChunked();
+    else this.handler?.onDrain();
   }
 
   #addConnectionClose(): void {
@@ -385,8 +430,13 @@ export class ResponseWriter implements Downstream, BodyOwner {
     });
   }
 
-  #finish(): void {
+  #setClosed(): void {
+    if (this.#state !== "closed") this.#context.pendingResponses--;
     this.#state = "closed";
+  }
+
+  #finish(): void {
+    this.#setClosed();
     this.#held = null;
     this.#rest = EMPTY;
     this.body?.detach();

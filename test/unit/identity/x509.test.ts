@@ -56,7 +56,7 @@ describe("x509", () => {
   it("carries every kind of name exactly", () => {
     const names = [
       { type: "dns", value: "localhost" },
-      { type: "dns", value: "*.localhost" },
+      { type: "dns", value: "*.example.test" },
       { type: "ip", value: "127.0.0.1" },
       { type: "ip", value: "::1" },
       { type: "ip", value: "2001:db8::10:0:1" },
@@ -64,9 +64,9 @@ describe("x509", () => {
     ] as const;
     const leaf = issue(content({ usage: "server", publicKey: leafKeys.publicKey, names }), ca);
     const expected =
-      "DNS:localhost, DNS:*.localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, IP Address:2001:DB8:0:0:0:10:0:1, URI:spiffe://example.internal/service/orders";
+      "DNS:localhost, DNS:*.example.test, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, IP Address:2001:DB8:0:0:0:10:0:1, URI:spiffe://example.internal/service/orders";
     assert.equal(leaf.subjectAltName, expected);
-    assert.equal(leaf.checkHost("a.localhost"), "*.localhost");
+    assert.equal(leaf.checkHost("a.example.test"), "*.example.test");
     assert.equal(leaf.checkIP("::1"), "::1");
     assert.equal(leaf.checkIP("127.0.0.2"), undefined);
   });
