@@ -52,12 +52,17 @@ function choosePeers({ peers }: BenchOptions): Peer[] {
   refuseUnknown("peer", peers, PEER_NAMES);
   const all = [createWindrose(ROOT, MAIN), createNginx(), createHaproxy(), createCaddy(), createFastify(LOADTEST)];
   const wanted = all.filter((peer) => peers.length === 0 || peers.includes(peer.name));
-  for (const { label } of wanted.filter((peer) => peer.version() === null)) say(`${label} is not installed and left out (loadtest/install-peers.sh)`);
+  for (const { label } of wanted.filter((peer) => peer.version() === null))
+    say(`${label} is not installed and left out (loadtest/install-peers.sh)`);
   return wanted.filter((peer) => peer.version() !== null);
 }
 
 function chooseScenarios({ scenarios }: BenchOptions): Scenario[] {
-  refuseUnknown("scenario", scenarios, SCENARIOS.map((scenario) => scenario.name));
+  refuseUnknown(
+    "scenario",
+    scenarios,
+    SCENARIOS.map((scenario) => scenario.name),
+  );
   return SCENARIOS.filter((scenario) => scenarios.length === 0 || scenarios.includes(scenario.name));
 }
 

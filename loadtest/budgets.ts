@@ -56,7 +56,10 @@ function idleGrowth(results: readonly ScenarioResult[], scenario: ScenarioName, 
 
 function routesRatio(results: readonly ScenarioResult[], most: number, budget: string): Verdict {
   const contestants = results.find((result) => result.scenario.name === "routes")?.contestants ?? [];
-  const [few, many] = [FEW_ROUTES, MANY_ROUTES].map((routes) => cpuOf(contestants.find((contestant) => contestant.routes === routes))) as [number, number];
+  const [few, many] = [FEW_ROUTES, MANY_ROUTES].map((routes) => cpuOf(contestants.find((contestant) => contestant.routes === routes))) as [
+    number,
+    number,
+  ];
   return compare(budget, many / few, most, `${(many / few).toFixed(2)} × (${many.toFixed(1)} : ${few.toFixed(1)} µs)`);
 }
 

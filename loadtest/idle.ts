@@ -11,7 +11,13 @@ const SETTLE_MS = 1000;
 /** Files a contestant needs besides its downstream connections. */
 const SPARE_FILES = 1000;
 
-export async function measureIdle(scenario: Scenario, peer: RunningPeer, clientPath: string, directory: string, core: number): Promise<IdleSample> {
+export async function measureIdle(
+  scenario: Scenario,
+  peer: RunningPeer,
+  clientPath: string,
+  directory: string,
+  core: number,
+): Promise<IdleSample> {
   const pids = processTree(peer.pid);
   await settle();
   const before = residentBytes(pids);

@@ -1,7 +1,7 @@
 /** The two load generators: wrk for as much as goes, h2load (in HTTP/1.1 mode) for a given rate. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Fixtures, LARGE_BYTES } from "./fixtures.js";
+import { type Fixtures, LARGE_BYTES, SMALL_BODY } from "./fixtures.js";
 import { runTool } from "./processes.js";
 import type { Scenario } from "./scenarios.js";
 
@@ -21,6 +21,8 @@ export interface WrkResult {
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Heads included. */
+  readonly bytesPerRequest: number;
 }
 
 /** Throws when a single answer was not a success: such a run measures something else. */
@@ -28,7 +30,11 @@ export async function runWrk(target: LoadTarget, seconds: number): Promise<WrkRe
   const scriptPath = join(target.directory, "requests.lua");
   writeFileSync(scriptPath, wrkScript(target));
   const args = ["-t1", `-c${target.connections}`, `-d${seconds}s`, "--timeout", "10s", "--latency", "-s", scriptPath, baseUrl(target)];
-  return parseWrk(await runTool("wrk", args, target.core));
+  const result = parseWrk(await runTool("wrk", args, target.core));
+  const leastBytes = target.scenario.path === "/large" ? LARGE_BYTES : SMALL_BODY.length;
+  if (result.bytesPerRequest < leastBytes)
+    throw new Error(`answers had ${result.bytesPerRequest.toFixed(0)} bytes instead of ${leastBytes}`);
+  return result;
 }
 
 export function parseWrk(output: string): WrkResult {
@@ -37,8 +43,9 @@ export function parseWrk(output: string): WrkResult {
   const requests = Number(/(\d+) requests in/.exec(output)?.[1]);
   const requestsPerSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1]);
   const [p50Ms, p99Ms] = ["50%", "99%"].map((name) => parseTime(new RegExp(`^\\s+${name}\\s+(\\S+)$`, "m").exec(output)?.[1]));
+  const bytes = parseSize(/ requests in [^,]+, (\S+) read/.exec(output)?.[1]);
   if (!(requests > 0) || !(requestsPerSecond > 0) || p50Ms === undefined || p99Ms === undefined) throw new Error(`wrk said: ${output}`);
-  return { requests, requestsPerSecond, p50Ms, p99Ms };
+  return { requests, requestsPerSecond, p50Ms, p99Ms, bytesPerRequest: bytes / requests };
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
@@ -47,6 +54,15 @@ function parseTime(text: string | undefined): number {
   const match = /^([\d.]+)(us|ms|s|m)$/.exec(text ?? "");
   if (match === null) throw new Error(`wrk printed a time that is not understood: ${text}`);
   return Number(match[1]) * (UNIT_MS[match[2] as string] as number);
+}
+
+const SIZE_UNITS = ["B", "KB", "MB", "GB", "TB"];
+
+function parseSize(text: string | undefined): number {
+  const match = /^([\d.]+)([KMGT]?B)$/.exec(text ?? "");
+  if (match === null) throw new Error(`wrk printed a size that is not understood: ${text}`);
+  // Two digits are printed: allow for rounding.
+  return Number(match[1]) * 1.005 * 1024 ** SIZE_UNITS.indexOf(match[2] as string);
 }
 
 /** Requests are built once and sent in turn. */
@@ -101,7 +117,10 @@ export async function runAtRate(target: LoadTarget, rate: number, seconds: numbe
 
 /** Lines of start (µs), status, duration (µs). */
 export function parseRateLog(log: string, expectedRequests: number): RateResult {
-  const rows = log.trimEnd().split("\n").map((line) => line.split("\t"));
+  const rows = log
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.split("\t"));
   const failed = rows.filter(([, status]) => status !== "200" && status !== "-1");
   if (failed.length > 0) throw new Error(`${failed.length} answers were not 200`);
   const durations = rows.filter(([, status]) => status === "200").map(([, , micros]) => Number(micros));

@@ -88,7 +88,8 @@ async function playRound(bench: Bench, result: ScenarioResult, contestants: read
   for (const contestant of contestants) {
     const { label } = contestant.peer;
     if (scenario.kind === "idle") {
-      const measure = () => measureIdle(scenario, contestant.running, bench.idleClientPath, contestant.target.directory, bench.options.loadCore);
+      const measure = () =>
+        measureIdle(scenario, contestant.running, bench.idleClientPath, contestant.target.directory, bench.options.loadCore);
       // Memory once given to connections is seldom given back: only the first reading means anything.
       const sample = round === 1 ? await attempt(bench, result, label, measure) : null;
       if (sample === null) continue;
@@ -98,7 +99,9 @@ async function playRound(bench: Bench, result: ScenarioResult, contestants: read
       const sample = await attempt(bench, result, label, () => measureLoad(bench, contestant, result));
       if (sample === null) continue;
       contestant.result.load.push(sample);
-      bench.say(`  round ${round}  ${label}: ${sample.cpuMicrosPerRequest.toFixed(1)} µs/request, ${Math.round(sample.requestsPerSecond)}/s`);
+      bench.say(
+        `  round ${round}  ${label}: ${sample.cpuMicrosPerRequest.toFixed(1)} µs/request, ${Math.round(sample.requestsPerSecond)}/s`,
+      );
     }
   }
 }
@@ -125,7 +128,13 @@ async function measureLoad(bench: Bench, { peer, running, target }: Contestant, 
 }
 
 /** The contestant's own counters and its log must agree with the load generator: work left undone would flatter it. */
-async function checkBooks(running: RunningPeer, wrk: WrkResult, countedBefore: number, label: string, result: ScenarioResult): Promise<void> {
+async function checkBooks(
+  running: RunningPeer,
+  wrk: WrkResult,
+  countedBefore: number,
+  label: string,
+  result: ScenarioResult,
+): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 300));
   const remark = (text: string) => {
     if (!result.remarks.includes(text)) result.remarks.push(text);
@@ -135,7 +144,8 @@ async function checkBooks(running: RunningPeer, wrk: WrkResult, countedBefore: n
   }
   if (running.accessLogPath === null) return;
   const lines = countLines(running.accessLogPath);
-  if (lines < wrk.requests * 0.99) remark(`${label}: logged only ${((lines / wrk.requests) * 100).toFixed(1)} % of the requests in a round`);
+  if (lines < wrk.requests * 0.99)
+    remark(`${label}: logged only ${((lines / wrk.requests) * 100).toFixed(1)} % of the requests in a round`);
 }
 
 function countLines(path: string): number {

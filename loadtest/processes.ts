@@ -89,7 +89,13 @@ export function isRunning(pid: number): boolean {
 export function processTree(pid: number): number[] {
   try {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
-    return [pid, ...children.split(" ").filter(Boolean).flatMap((child) => processTree(Number(child)))];
+    return [
+      pid,
+      ...children
+        .split(" ")
+        .filter(Boolean)
+        .flatMap((child) => processTree(Number(child))),
+    ];
   } catch {
     return [pid];
   }

@@ -51,8 +51,22 @@ function loadTable(result: ScenarioResult): string[] {
   const nginx = cpuOf(contestants.find(({ name }) => name === "nginx"));
   const haproxy = cpuOf(contestants.find(({ name }) => name === "haproxy"));
   const atRate = rate > 0 ? [`p50 / p99 at ${rate}/s`] : [];
-  const head = ["", "CPU µs/request", "spread", "× nginx", "× HAProxy", "requests/s", "core used", "p50 / p99 saturated", ...atRate, "RSS MiB"];
-  return formatTable(head, contestants.map((contestant) => loadRow(contestant, nginx, haproxy, rate)));
+  const head = [
+    "",
+    "CPU µs/request",
+    "spread",
+    "× nginx",
+    "× HAProxy",
+    "requests/s",
+    "core used",
+    "p50 / p99 saturated",
+    ...atRate,
+    "RSS MiB",
+  ];
+  return formatTable(
+    head,
+    contestants.map((contestant) => loadRow(contestant, nginx, haproxy, rate)),
+  );
 }
 
 function loadRow(contestant: ContestantResult, nginx: number, haproxy: number, rate: number): string[] {
@@ -62,12 +76,26 @@ function loadRow(contestant: ContestantResult, nginx: number, haproxy: number, r
   return [
     label,
     `${fixed(cpu, 1)}${Number.isNaN(worker) ? "" : ` (worker ${fixed(worker, 1)})`}`,
-    load.length === 0 ? "–" : `${fixed(spreadOf(load, (sample) => sample.cpuMicrosPerRequest), 2)}`,
+    load.length === 0
+      ? "–"
+      : `${fixed(
+          spreadOf(load, (sample) => sample.cpuMicrosPerRequest),
+          2,
+        )}`,
     fixed(cpu / nginx, 2),
     fixed(cpu / haproxy, 2),
-    fixed(medianOf(load, (sample) => sample.requestsPerSecond), 0),
+    fixed(
+      medianOf(load, (sample) => sample.requestsPerSecond),
+      0,
+    ),
     `${fixed(100 * medianOf(load, (sample) => sample.coreShare), 0)} %`,
-    `${fixed(medianOf(load, (sample) => sample.p50Ms), 2)} / ${fixed(medianOf(load, (sample) => sample.p99Ms), 2)} ms`,
+    `${fixed(
+      medianOf(load, (sample) => sample.p50Ms),
+      2,
+    )} / ${fixed(
+      medianOf(load, (sample) => sample.p99Ms),
+      2,
+    )} ms`,
     ...(rate > 0 ? [rateCell(contestant)] : []),
     fixed(medianOf(load, (sample) => sample.residentBytes) / MIB, 0),
   ];
@@ -76,7 +104,13 @@ function loadRow(contestant: ContestantResult, nginx: number, haproxy: number, r
 function rateCell({ rate }: ContestantResult): string {
   if (rate.length === 0) return "–";
   if (!rate.every((sample) => sample.hasKeptRate)) return "cannot keep up";
-  return `${fixed(medianOf(rate, (sample) => sample.p50Ms), 2)} / ${fixed(medianOf(rate, (sample) => sample.p99Ms), 2)} ms`;
+  return `${fixed(
+    medianOf(rate, (sample) => sample.p50Ms),
+    2,
+  )} / ${fixed(
+    medianOf(rate, (sample) => sample.p99Ms),
+    2,
+  )} ms`;
 }
 
 function idleTable(contestants: readonly ContestantResult[]): string[] {

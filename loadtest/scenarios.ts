@@ -27,7 +27,15 @@ export const IDLE_CONNECTIONS = 10_000;
 export const FEW_ROUTES = 10;
 export const MANY_ROUTES = 10_000;
 
-const LOAD = { kind: "load", isTls: false, isEdgeJob: false, method: "GET", path: "/small", peers: PEER_NAMES, hasFixedRate: false } as const;
+const LOAD = {
+  kind: "load",
+  isTls: false,
+  isEdgeJob: false,
+  method: "GET",
+  path: "/small",
+  peers: PEER_NAMES,
+  hasFixedRate: false,
+} as const;
 
 export const SCENARIOS: readonly Scenario[] = [
   {
@@ -37,7 +45,14 @@ export const SCENARIOS: readonly Scenario[] = [
     note: "GET over kept-alive connections, 127 bytes answered. No access log. Windrose counts its metrics.",
     hasFixedRate: true,
   },
-  { ...LOAD, name: "tls", title: "TLS HTTP/1.1, small body", note: "The same over TLS with a P-256 certificate.", isTls: true, hasFixedRate: true },
+  {
+    ...LOAD,
+    name: "tls",
+    title: "TLS HTTP/1.1, small body",
+    note: "The same over TLS with a P-256 certificate.",
+    isTls: true,
+    hasFixedRate: true,
+  },
   {
     ...LOAD,
     name: "edge",
@@ -51,7 +66,14 @@ export const SCENARIOS: readonly Scenario[] = [
     hasFixedRate: true,
   },
   { ...LOAD, name: "download", title: "64 KiB response bodies", note: "GET, plain HTTP/1.1.", path: "/large" },
-  { ...LOAD, name: "upload", title: "64 KiB request bodies", note: "POST, plain HTTP/1.1; the backend reads the whole body first.", method: "POST", path: "/upload" },
+  {
+    ...LOAD,
+    name: "upload",
+    title: "64 KiB request bodies",
+    note: "POST, plain HTTP/1.1; the backend reads the whole body first.",
+    method: "POST",
+    path: "/upload",
+  },
   {
     ...LOAD,
     name: "routes",

@@ -1,6 +1,5 @@
 /** @fastify/http-proxy, the usual way to build a gateway in Node; installed on demand by install-peers.sh, never a dependency of ours. */
-import { existsSync, readFileSync } from "node:fs";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startPinned } from "../processes.js";
 import { type Peer, type PeerSetting, type RunningPeer, waitForPort } from "./peer.js";
@@ -26,7 +25,11 @@ function installedVersion(modules: string): string | null {
   return proxy === null ? null : `${proxy} on fastify ${read("fastify")}`;
 }
 
-async function start({ directory, core, port, backendPort, scenario, fixtures }: PeerSetting, modules: string, program: string): Promise<RunningPeer> {
+async function start(
+  { directory, core, port, backendPort, scenario, fixtures }: PeerSetting,
+  modules: string,
+  program: string,
+): Promise<RunningPeer> {
   mkdirSync(directory, { recursive: true });
   const logPath = join(directory, "fastify.log");
   const tls = scenario.isTls ? [fixtures.certPath, fixtures.keyPath] : [];

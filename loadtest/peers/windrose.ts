@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { AUDIENCE, ISSUER } from "../fixtures.js";
 import { processTree, startPinned } from "../processes.js";
-import { type Peer, type PeerSetting, type RunningPeer, lastWords, waitForPort } from "./peer.js";
+import { lastWords, type Peer, type PeerSetting, type RunningPeer, waitForPort } from "./peer.js";
 
 /** @param root of the checkout; @param mainPath compiled entry point */
 export function createWindrose(root: string, mainPath: string, routes = 1): Peer {
@@ -58,7 +58,13 @@ function configuration({ scenario, fixtures, port, backendPort }: PeerSetting, r
     })),
     services: [{ name: "backend", endpoints: { static: [{ address: `127.0.0.1:${backendPort}` }] } }],
     ...(scenario.isEdgeJob
-      ? { providers: { jwt: [{ name: "main", issuer: ISSUER, audiences: [AUDIENCE], algorithms: ["RS256"], jwks: { inline: { keys: [fixtures.jwk] } } }] } }
+      ? {
+          providers: {
+            jwt: [
+              { name: "main", issuer: ISSUER, audiences: [AUDIENCE], algorithms: ["RS256"], jwks: { inline: { keys: [fixtures.jwk] } } },
+            ],
+          },
+        }
       : {}),
     telemetry: { accessLog: { path: accessLogPath ?? "off" } },
     admin: { bind: "127.0.0.1:0" },

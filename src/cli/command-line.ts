@@ -3,8 +3,8 @@
  * their flags and their text.
  */
 import { type ParseArgsConfig, parseArgs } from "node:util";
-import { EXIT, EXIT_CODES_HELP } from "./exit-codes.js";
 import { nearest } from "../config/hints.js";
+import { EXIT, EXIT_CODES_HELP } from "./exit-codes.js";
 
 export type Flags = NonNullable<ParseArgsConfig["options"]>;
 

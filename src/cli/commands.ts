@@ -2,14 +2,14 @@
  * The list of commands and what `windrose`, `windrose help` and a mistyped command answer. Commands are loaded when they
  * are called: help and tokens need none of the gateway's code.
  */
+import { nearest } from "../config/hints.js";
 import { EXIT, EXIT_CODES_HELP } from "./exit-codes.js";
 import { readVersion } from "./package-root.js";
-import { nearest } from "../config/hints.js";
 
 interface Command {
   readonly summary: string;
   /** Takes what follows the command's name, returns the exit code. */
-  load(): Promise<(args: readonly string[]) => Promise<number>>;
+  load(): Promise<(args: string[]) => Promise<number>>;
 }
 
 const COMMANDS: Readonly<Record<string, Command>> = {
@@ -21,7 +21,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 };
 
 /** Runs the command that `args` names; the returned number is the exit code. */
-export async function dispatch(args: readonly string[]): Promise<number> {
+export async function dispatch(args: string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined) return printOverview(process.stderr, EXIT.usage);
   if (name === "--help" || name === "-h") return printOverview(process.stdout, EXIT.ok);
@@ -30,7 +30,7 @@ export async function dispatch(args: readonly string[]): Promise<number> {
   return await dispatchCommand(name, rest);
 }
 
-async function dispatchCommand(name: string, args: readonly string[]): Promise<number> {
+async function dispatchCommand(name: string, args: string[]): Promise<number> {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) return refuseUnknown(name);
   const run = await command.load();

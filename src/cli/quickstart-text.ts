@@ -75,5 +75,5 @@ function hasFilter(route: RouteSpec, type: string): boolean {
 
 function requestsToExceed(route: RouteSpec): number {
   const config = route.filters.find((filter) => filter.type === "rateLimit")?.config as { limit?: number; burst?: number } | undefined;
-  return config === undefined ? REQUESTS_WITHOUT_LIMIT : Math.max(config.limit ?? 0, config.burst ?? 0) + REQUESTS_BEYOND_LIMIT;
+  return config === undefined ? REQUESTS_WITHOUT_LIMIT : (config.limit ?? 0) + (config.burst ?? 0) + REQUESTS_BEYOND_LIMIT;
 }

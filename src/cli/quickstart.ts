@@ -11,6 +11,7 @@ import { startDemoServices } from "./demo-services.js";
 import { EXIT } from "./exit-codes.js";
 import { PACKAGE_ROOT, readVersion } from "./package-root.js";
 import { describeQuickstart } from "./quickstart-text.js";
+import { swallowRepeatedSignals } from "./repeated-signals.js";
 import { QUICKSTART_TOKEN, readSigningKey, signToken } from "./token.js";
 
 const FLAGS = {
@@ -39,6 +40,7 @@ export async function quickstart(args: readonly string[]): Promise<number> {
   if (help) return printHelp(TEXT);
   const made = await ensureDevelopmentCertificates({ directory: certs, hosts: [], isForced: false, now: new Date() });
   if (!made.ok) return fail("quickstart", made.problem);
+  if (made.files.some((file) => file.action === "written")) process.stderr.write(`windrose: made development certificates in ${certs}\n`);
   const loaded = loadOrComplain(config);
   if (loaded === null) return EXIT.configuration;
   const key = readSigningKey(join(certs, DEVELOPMENT_FILES.jwtKey));
@@ -62,6 +64,7 @@ async function runWithDemo({ snapshot, redactedDocument, certs, isSingle, token 
     process.stdout.write(describeQuickstart({ info, snapshot, token, caPath }));
   };
   try {
+    swallowRepeatedSignals();
     return await runGateway({ snapshot, redactedDocument, isSingle, version: readVersion(), onReady });
   } finally {
     await demo.close();

@@ -6,6 +6,7 @@ import { type CommandText, printHelp, readFlags, refuseUsage } from "./command-l
 import { loadOrComplain } from "./configuration.js";
 import { EXIT } from "./exit-codes.js";
 import { readVersion } from "./package-root.js";
+import { swallowRepeatedSignals } from "./repeated-signals.js";
 
 const FLAGS = {
   config: { type: "string", short: "c" },
@@ -42,6 +43,7 @@ export async function run(args: readonly string[]): Promise<number> {
     process.stderr.write(describeReady(info));
     if (readyFd !== null) announceReady(info, readyFd);
   };
+  swallowRepeatedSignals();
   return await runGateway({ ...loaded, isSingle: single, version: readVersion(), onReady });
 }
 

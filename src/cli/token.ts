@@ -2,10 +2,10 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type JWTPayload, SignJWT } from "jose";
+import { parseDuration } from "../engine/model/units.js";
 import { publicJwk, signingAlgorithm } from "../identity/development-keys.js";
 import { type CommandText, fail, printHelp, readFlags, refuseUsage } from "./command-line.js";
 import { EXIT } from "./exit-codes.js";
-import { parseLifetimeSeconds } from "./lifetime.js";
 
 /** What config/quickstart.yaml expects. */
 export const QUICKSTART_TOKEN = { issuer: "https://dev.windrose.local", audience: "api", subject: "alice", lifetimeSeconds: 3600 } as const;
@@ -72,6 +72,14 @@ export async function token(args: readonly string[]): Promise<number> {
   const request = { key: key.key, issuer: flags.issuer, audience: flags.audience, subject: flags.sub, lifetimeSeconds, now: new Date() };
   process.stdout.write(`${await signToken({ ...request, claims: { ...claims.claims, ...scope } })}\n`);
   return EXIT.ok;
+}
+
+/** A duration as configurations write it; a minus sign makes a token that has expired. Null: not a duration. */
+function parseLifetimeSeconds(text: string): number | null {
+  const isPast = text.startsWith("-");
+  const lifetimeMs = parseDuration(isPast ? text.slice(1) : text);
+  if (lifetimeMs === null) return null;
+  return Math.ceil(lifetimeMs / 1000) * (isPast ? -1 : 1);
 }
 
 export async function signToken(request: TokenRequest): Promise<string> {

@@ -118,7 +118,8 @@ class TreeReader {
     const value = node.value;
     if (typeof value !== "string") {
       const isPlain = value === null || typeof value === "number" || typeof value === "boolean";
-      return { kind: "scalar", file: this.#file, offset, value: isPlain ? (value as number | boolean | null) : String(value), written: null };
+      if (!isPlain) this.#report(offset, path, "has a YAML tag that makes no text, number or boolean of it");
+      return { kind: "scalar", file: this.#file, offset, value: isPlain ? value : null, written: null };
     }
     const result = substitute(value, this.#env);
     if (!result.ok) {

@@ -94,8 +94,10 @@ function knownKeys(schema: unknown): string[] {
 function problemsOf(issue: Issue, tree: Tree): Problem[] {
   const path = issue.path as DocumentPath;
   if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(tree, path, key, issue.message));
-  if (issue.code === "invalid_union") return unionProblems(issue, tree);
   const node = nodeAt(tree, path);
+  // A variable that is not set has been reported already.
+  if (node?.kind === "scalar" && node.written !== null && node.value === null) return [];
+  if (issue.code === "invalid_union") return unionProblems(issue, tree);
   const planned = node?.kind === "scalar" && isPlannedValue(path, node.value) && issue.code === "invalid_value";
   if (planned) return [problemAt(node, path, `${show(node, path)} is not available yet in this version`)];
   const [message = "", hint = ""] = issue.message.split("\n");

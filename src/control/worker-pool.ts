@@ -67,7 +67,7 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
         worker.snapshotVersion = message.version;
         return;
       case "failed":
-        log.error({ worker: worker.id, listener: message.listener }, message.message);
+        if (isStarted) log.error({ worker: worker.id }, message.message);
         waitingForReady.shift()?.(message.message);
         return;
       default:

@@ -5,6 +5,7 @@
 import { createTokenVerifiers } from "../filters/jwt/token-verifiers.js";
 import type { LeaseGrant } from "../limits/lease.js";
 import { createLeaseClient } from "../limits/lease-client.js";
+import { loadUws } from "../listeners/uws/addon.js";
 import { createUwsListener, type UwsListener } from "../listeners/uws/listener.js";
 import { createAcceptor } from "../proxy/acceptor.js";
 import type { Gateway } from "../proxy/exchange.js";
@@ -48,14 +49,19 @@ export function startWorker(channel: WorkerChannel, ended: (exitCode: number) =>
     isEnding = true;
     void (plane === null ? Promise.resolve() : plane.drain(timeoutMs)).then(() => ended(EXIT_OK));
   };
+  const fail = (error: Error): void => {
+    channel.send({ type: "failed", message: error.message });
+    isEnding = true;
+    ended(EXIT_UNAVAILABLE);
+  };
   const start = (message: StartMessage): void => {
     drainTimeoutMs = message.snapshot.drain.timeoutMs;
-    plane = createDataPlane(channel, message);
-    plane.listen().catch((error: Error) => {
-      channel.send({ type: "failed", listener: "", message: error.message });
-      isEnding = true;
-      ended(EXIT_UNAVAILABLE);
-    });
+    try {
+      plane = createDataPlane(channel, message);
+      plane.listen().catch(fail);
+    } catch (error) {
+      fail(error as Error);
+    }
   };
   channel.onMessage((message) => {
     if (message.type === "start") start(message);
@@ -107,6 +113,8 @@ function createDataPlane(channel: WorkerChannel, start: StartMessage): DataPlane
     active: 0,
     isDraining: false,
   };
+  // The addon takes one limit for the whole process; each listener's own is enforced by its gate.
+  loadUws(Math.max(...snapshot.listeners.map((spec) => spec.limits.maxHeaderBytes)));
   const listeners = new Map<string, UwsListener>(
     snapshot.listeners.map((spec) => {
       const bind = { host: spec.bind.host, port: start.ports[spec.name] ?? spec.bind.port };

@@ -40,10 +40,10 @@ export function formatAccessLogLine(record: ExchangeRecord, nowMs: number, inclu
 
 /** A JSON string of at most `maxChars` characters between the quotes; what was cut shows as `…`. */
 export function quote(value: string, maxChars: number): string {
-  return value.length <= maxChars && PLAIN.test(value) ? `"${value}"` : `"${escape(value, maxChars - ELLIPSIS.length)}"`;
+  return value.length <= maxChars && PLAIN.test(value) ? `"${value}"` : `"${escapeText(value, maxChars - ELLIPSIS.length)}"`;
 }
 
-function escape(value: string, maxChars: number): string {
+function escapeText(value: string, maxChars: number): string {
   let text = "";
   for (const char of value) {
     const escaped = escapeChar(char);

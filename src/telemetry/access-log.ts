@@ -42,7 +42,11 @@ export function createAccessLog(spec: TelemetrySpec["accessLog"], options: Acces
     },
     readings: [
       reading("windrose_access_log_lines_total", "Access log lines written.", () => writer.writtenLines),
-      reading("windrose_access_log_dropped_lines_total", "Access log lines lost to a slow or failing destination.", () => writer.droppedLines),
+      reading(
+        "windrose_access_log_dropped_lines_total",
+        "Access log lines lost to a slow or failing destination.",
+        () => writer.droppedLines,
+      ),
     ],
     reopen: () => writer.reopen(),
     flush: (timeoutMs) => writer.flush(timeoutMs),

@@ -118,16 +118,23 @@ function startTime(metrics: readonly MetricJson[]): number {
 
 /** Sums rows with equal labels; metrics keep the order in which they first appear. */
 export function mergeMetrics(reports: readonly (readonly MetricJson[])[]): MetricJson[] {
-  const merged = new Map<string, { metric: MetricJson; rows: Map<string, [readonly string[], number[]]> }>();
+  const merged = new Map<string, MergedMetric>();
   for (const metric of reports.flat()) {
-    let entry = merged.get(metric.name);
-    if (entry === undefined) merged.set(metric.name, (entry = { metric, rows: new Map() }));
+    const entry = merged.get(metric.name) ?? { metric, rows: new Map() };
+    merged.set(metric.name, entry);
     for (const row of metric.rows) addRow(entry.rows, row);
   }
   return [...merged.values()].map(({ metric, rows }) => ({ ...metric, rows: [...rows.values()] }));
 }
 
-function addRow(rows: Map<string, [readonly string[], number[]]>, [labels, numbers]: MetricRow): void {
+type SummedRows = Map<string, [labels: readonly string[], sums: number[]]>;
+
+interface MergedMetric {
+  readonly metric: MetricJson;
+  readonly rows: SummedRows;
+}
+
+function addRow(rows: SummedRows, [labels, numbers]: MetricRow): void {
   const key = labels.join("\u0000");
   const sums = rows.get(key)?.[1];
   if (sums === undefined) rows.set(key, [labels, [...numbers]]);

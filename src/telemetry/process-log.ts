@@ -56,17 +56,25 @@ export function createProcessLog(role: string, options: ProcessLogOptions = {}):
   );
 }
 
+interface LogEntry {
+  readonly [name: string]: unknown;
+  readonly time: string;
+  readonly level: string;
+  readonly msg?: string;
+  readonly err?: unknown;
+}
+
 const SHOWN_FIRST = new Set(["time", "level", "pid", "msg", "err"]);
 
 /** `12:00:00.000 INFO  message key=value`, and the stack of an error below. */
 function readableLine(line: string): string {
-  const entry = JSON.parse(line) as Record<string, unknown>;
+  const entry = JSON.parse(line) as LogEntry;
   const fields = Object.entries(entry)
     .filter(([name]) => !SHOWN_FIRST.has(name))
     .map(([name, value]) => ` ${name}=${typeof value === "string" ? printable(value) : JSON.stringify(value)}`)
     .join("");
-  const head = `${String(entry["time"]).slice(11, 23)} ${String(entry["level"]).toUpperCase().padEnd(5)} ${printable(String(entry["msg"] ?? ""))}`;
-  return `${head}${fields}\n${stackOf(entry["err"])}`;
+  const head = `${entry.time.slice(11, 23)} ${entry.level.toUpperCase().padEnd(5)} ${printable(entry.msg ?? "")}`;
+  return `${head}${fields}\n${stackOf(entry.err)}`;
 }
 
 function stackOf(error: unknown): string {
@@ -78,6 +86,5 @@ function stackOf(error: unknown): string {
 
 /** A terminal obeys control characters; a log line must not send any. */
 function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the point
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

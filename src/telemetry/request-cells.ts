@@ -84,7 +84,9 @@ export class RequestCells {
   }
 
   #overflow(): ScopeCells {
-    if (this.#rest === null) this.#scopes.push((this.#rest = new ScopeCells(OVERFLOW, OVERFLOW, OVERFLOW)));
+    if (this.#rest !== null) return this.#rest;
+    this.#rest = new ScopeCells(OVERFLOW, OVERFLOW, OVERFLOW);
+    this.#scopes.push(this.#rest);
     return this.#rest;
   }
 

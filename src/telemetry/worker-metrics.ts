@@ -129,9 +129,24 @@ function requestMetrics(scopes: readonly ScopeCells[]): MetricJson[] {
   return [
     counter("windrose_requests_total", "Finished exchanges.", SERIES_LABELS, counts),
     histogram("http_server_request_duration_seconds", "From accept to completion of an exchange.", SERIES_LABELS, durations),
-    counter("windrose_request_bytes_total", "Request body bytes received.", SCOPE_LABELS, scopeRows((scope) => scope.requestBytes)),
-    counter("windrose_response_bytes_total", "Response body bytes sent.", SCOPE_LABELS, scopeRows((scope) => scope.responseBytes)),
-    counter("windrose_local_replies_total", "Responses the gateway made itself.", ERROR_LABELS, errorRows(scopes, (s) => s.localReplies)),
+    counter(
+      "windrose_request_bytes_total",
+      "Request body bytes received.",
+      SCOPE_LABELS,
+      scopeRows((scope) => scope.requestBytes),
+    ),
+    counter(
+      "windrose_response_bytes_total",
+      "Response body bytes sent.",
+      SCOPE_LABELS,
+      scopeRows((scope) => scope.responseBytes),
+    ),
+    counter(
+      "windrose_local_replies_total",
+      "Responses the gateway made itself.",
+      ERROR_LABELS,
+      errorRows(scopes, (s) => s.localReplies),
+    ),
     counter(
       "windrose_aborted_exchanges_total",
       "Exchanges that ended without a complete response, by either side.",
@@ -161,9 +176,24 @@ function listenerMetrics(listeners: ReadonlyMap<string, ListenerCells>): MetricJ
   const labels = ["windrose_listener"];
   const rows = (read: (cells: ListenerCells) => number) => [...listeners].map(([name, cells]): MetricRow => [[name], [read(cells)]]);
   return [
-    gauge("http_server_active_requests", "Exchanges under way.", labels, rows((cells) => cells.active)),
-    gauge("windrose_downstream_connections", "Open downstream connections.", labels, rows((cells) => cells.openConnections)),
-    counter("windrose_downstream_connections_total", "Accepted downstream connections.", labels, rows((cells) => cells.connections)),
+    gauge(
+      "http_server_active_requests",
+      "Exchanges under way.",
+      labels,
+      rows((cells) => cells.active),
+    ),
+    gauge(
+      "windrose_downstream_connections",
+      "Open downstream connections.",
+      labels,
+      rows((cells) => cells.openConnections),
+    ),
+    counter(
+      "windrose_downstream_connections_total",
+      "Accepted downstream connections.",
+      labels,
+      rows((cells) => cells.connections),
+    ),
   ];
 }
 
@@ -171,8 +201,18 @@ function serviceMetrics(services: ReadonlyMap<string, ServiceCells>): MetricJson
   const labels = ["windrose_service"];
   const rows = (read: (cells: ServiceCells) => number[]) => [...services].map(([name, cells]): MetricRow => [[name], read(cells)]);
   return [
-    counter("windrose_upstream_attempts_total", "Attempts against endpoints.", labels, rows((cells) => [cells.attempts])),
-    counter("windrose_upstream_retries_total", "Attempts after the first.", labels, rows((cells) => [cells.retries])),
+    counter(
+      "windrose_upstream_attempts_total",
+      "Attempts against endpoints.",
+      labels,
+      rows((cells) => [cells.attempts]),
+    ),
+    counter(
+      "windrose_upstream_retries_total",
+      "Attempts after the first.",
+      labels,
+      rows((cells) => [cells.retries]),
+    ),
     histogram(
       "windrose_upstream_head_duration_seconds",
       "From the start of the last attempt to its response head.",

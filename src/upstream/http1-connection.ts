@@ -32,6 +32,8 @@ export class Http1Connection implements Carrier, ResponseEvents {
   #exchangeCount = 0;
   #hasResponseBytes = false;
   #isPaused = false;
+  /** The socket reads. Not while there is a leftover that was held back by a pause. */
+  #isReading = true;
   /** Read but not delivered because the receiver said stop in between. */
   #leftover: ReadBuffer | null = null;
   #hasEnded = false;
@@ -84,7 +86,8 @@ export class Http1Connection implements Carrier, ResponseEvents {
   pause(): void {
     if (this.#isPaused || this.#state !== "open") return;
     this.#isPaused = true;
-    this.#socket.pause();
+    if (this.#isReading) this.#socket.pause();
+    this.#isReading = false;
   }
 
   resume(): void {
@@ -92,7 +95,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
     this.#isPaused = false;
     // Not from in here: the caller does not expect to be called back while it says this.
     if (this.#leftover !== null) setImmediate(deliverLeftover, this);
-    else this.#socket.resume();
+    else this.#read();
   }
 
   abort(): void {
@@ -142,7 +145,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
     socket.on("drain", () => this.#onDrain());
     socket.on("end", () => this.#onEnd());
     socket.on("error", (error) => this.#onError(error));
-    socket.on("close", () => this.#onGone());
+    socket.on("close", () => this.#onClose());
   }
 
   #onOpen(): void {
@@ -192,7 +195,12 @@ export class Http1Connection implements Carrier, ResponseEvents {
     this.#deliver(bytes, bytes.length);
     if (this.#state !== "open" || this.#isPaused || this.#leftover !== null) return;
     if (this.#hasEnded) this.#onEnd();
-    else this.#socket.resume();
+    else this.#read();
+  }
+
+  #read(): void {
+    if (!this.#isReading) this.#socket.resume();
+    this.#isReading = true;
   }
 
   #onEnd(): void {
@@ -201,6 +209,11 @@ export class Http1Connection implements Carrier, ResponseEvents {
     if (this.#state === "open") this.#parser.finish();
     if (this.#state === "open" && this.#parser.isComplete) this.#complete(false);
     else this.#onGone();
+  }
+
+  /** After an end in good order, what was held back is still to be delivered. */
+  #onClose(): void {
+    if (!this.#hasEnded || this.#leftover === null) this.#onGone();
   }
 
   #onGone(): void {
@@ -243,7 +256,8 @@ export class Http1Connection implements Carrier, ResponseEvents {
       this.close();
       return;
     }
-    if (this.#isPaused) this.resume();
+    this.#isPaused = false;
+    this.#read();
     this.#state = "idle";
     this.#timer.arm(idleMs);
     this.#pool.release(this);

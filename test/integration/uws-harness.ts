@@ -37,6 +37,7 @@ export class Seen implements DownstreamHandler {
   aborts = 0;
   onChunk: (chunk: Uint8Array, isLast: boolean) => void = () => {};
   onDrained: () => void = () => {};
+  onFailed: (code: ErrorCode) => void = (code) => replyError(this.downstream, code);
 
   constructor(head: RequestHead, downstream: Downstream, refusal: { code: ErrorCode; detail: string } | null) {
     this.head = head;
@@ -60,7 +61,7 @@ export class Seen implements DownstreamHandler {
 
   onBodyError(code: ErrorCode): void {
     this.bodyError = code;
-    replyError(this.downstream, code);
+    this.onFailed(code);
   }
 
   onDrain(): void {

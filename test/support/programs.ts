@@ -4,7 +4,7 @@ import type { TestContext } from "node:test";
 
 /** False: the test was marked as skipped and returns. */
 export function needProgram(t: TestContext, program: string): boolean {
-  const { error } = spawnSync(program, ["version"], { stdio: "ignore" });
+  const { error } = spawnSync(program, ["--version"], { stdio: "ignore" });
   if (error === undefined) return true;
   if (process.env["CI"]) throw new Error(`${program} is not installed, and CI is set`);
   t.skip(`${program} is not installed`);

@@ -41,7 +41,7 @@ function checkRouteListeners(route: RouteDraft, path: DocumentPath, names: Route
 
 function checkReference(index: NameIndex | null, kind: string, name: string | undefined, path: DocumentPath, checker: Checker): void {
   if (index === null || name === undefined || index.has(name)) return;
-  checker.error(path, `there is no ${kind} named ${checker.quote(path)}`, didYouMean(name, index.keys()));
+  checker.error(path, `there is no ${kind} named ${checker.quote(path)}`, didYouMean(name, checker.showable(index)));
 }
 
 /** A second condition on the same field could never be told from the first. */
@@ -106,6 +106,7 @@ function checkFilters(route: RouteDraft, path: DocumentPath, names: RouteNames, 
 function readFilter(entry: object, path: DocumentPath, checker: Checker): { readonly type: string; readonly config: unknown } | null {
   const written = FILTER_NAMES.filter((name) => checker.isWritten([...path, name]));
   if (written.length > 1) checker.error(path, `holds ${written.length} filters: ${written.join(", ")}`, "begin each filter with its own dash, so that their order is clear");
+  if (written.length === 0 && checker.isEmptyMap(path)) checker.error(path, "holds no filter", `write one of ${FILTER_NAMES.join(", ")}`);
   return written.length === 1 ? filterOf(entry) : null;
 }
 

@@ -25,6 +25,11 @@ export class Checker {
     return nodeAt(this.tree, path) !== null;
   }
 
+  isEmptyMap(path: DocumentPath): boolean {
+    const node = nodeAt(this.tree, path);
+    return node?.kind === "map" && node.entries.size === 0;
+  }
+
   /** `file:line` of what stands at `path`. */
   where(path: DocumentPath): string {
     return describePlace(placeOf(this.tree, path));
@@ -39,6 +44,16 @@ export class Checker {
   quote(path: DocumentPath): string {
     const node = nodeAt(this.tree, path);
     return node?.kind === "scalar" ? JSON.stringify(node.written ?? node.value) : "it";
+  }
+
+  /** The names that a hint may show: those written in the document, not those that came out of a variable. */
+  showable(index: NameIndex): string[] {
+    return [...index].filter(([, path]) => !this.#isFromVariable(path)).map(([name]) => name);
+  }
+
+  #isFromVariable(path: DocumentPath): boolean {
+    const node = nodeAt(this.tree, path);
+    return node?.kind === "scalar" && node.written !== null;
   }
 
   /** Names of the blocks in the list at `path`, valid or not; null when it is not a list. Reports duplicates. */

@@ -118,11 +118,16 @@ export function renderHeader(template: Template, context: TemplateContext): stri
   const parts = template.parts;
   if (parts.length === 1) {
     const only = renderHeaderPart(parts[0] as TemplatePart, context);
-    return only === null ? null : only.trim();
+    return only === null ? null : trimBlanks(only);
   }
   let value = "";
   for (const part of parts) value += renderHeaderPart(part, context) ?? "";
-  return value.trim();
+  return trimBlanks(value);
+}
+
+/** Only blanks and tabs: `trim()` would also take the last byte of an `à`. */
+function trimBlanks(value: string): string {
+  return value.replace(/^[ \t]+|[ \t]+$/g, "");
 }
 
 function renderHeaderPart(part: TemplatePart, context: TemplateContext): string | null {
@@ -218,6 +223,13 @@ function textOf(value: unknown): string | null {
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   if (!Array.isArray(value) || value.length === 0) return null;
   return value.every((item) => typeof item === "string" || typeof item === "number") ? value.join(",") : null;
+}
+
+/** A claim as the value of a header; null when it has none that may be sent. */
+export function claimHeader(claims: Readonly<Record<string, unknown>>, path: string): string | null {
+  const text = claimText(claims, path);
+  const bytes = text === null ? null : headerBytes(text);
+  return bytes === null ? null : trimBlanks(bytes);
 }
 
 /** Unicode text as the bytes of its UTF-8 form; null when it may not stand in a header (RFC 9110 §5.5). */

@@ -1,7 +1,7 @@
 /** Lets an exchange through with a valid token, and gives it its principal. The token itself is never echoed. */
 import { type HeaderList, removeHeader } from "../../engine/model/request.js";
 import type { JwtProviderSpec } from "../../engine/model/snapshot.js";
-import { claimText, headerBytes } from "../../engine/model/template.js";
+import { claimHeader } from "../../engine/model/template.js";
 import { type Filter, type FilterContext, refuse, type Verdict } from "../../proxy/ports.js";
 import { removeSpellings } from "../header-edits.js";
 import type { JwtConfig } from "./schema.js";
@@ -53,9 +53,8 @@ class JwtStep {
     const { headers } = context.request;
     if (!this.#config.forwardToken) removeHeader(headers, this.#config.tokenFrom.header);
     for (const { claim, header } of this.#config.claimsToHeaders) {
-      const text = claimText(principal.claims, claim);
-      const value = text === null ? null : headerBytes(text);
-      if (value !== null) headers.push(header, value.trim());
+      const value = claimHeader(principal.claims, claim);
+      if (value !== null) headers.push(header, value);
     }
     return null;
   }

@@ -16,8 +16,11 @@ import type { UwsResponse } from "./addon.js";
 const REARM_MS = 4_000;
 /** How long a refused upload may go on after its reply, so that a reset does not destroy the reply on its way. */
 const LINGER_MS = 2_000;
-/** One read of the addon brings up to 512 KiB that must be kept although the exchange asked to stop. */
-const MAX_HELD_BYTES = 2 * 1024 * 1024;
+/**
+ * What is kept at most against the exchange's wish. The addon reads on in one go until the kernel's buffer is empty,
+ * whatever `pause` says meanwhile, so some megabytes may come at once from a fast client.
+ */
+const MAX_HELD_BYTES = 8 * 1024 * 1024;
 /** Above this a paused body no longer looks whether its client is still there: looking may bring another read. */
 const MAX_HELD_TO_LOOK_BYTES = 512 * 1024;
 

@@ -403,7 +403,7 @@ export class ResponseWriter implements Downstream, BodyOwner {
     else if (this.#offer(this.#rest)) return;
     if (!this.#isBlocked) return;
     this.#isBlocked = false;
-    if (this.#isEndAsked) this.#endChunked();
+    if (this.#state === "finishing") this.#endChunked();
     else this.handler?.onDrain();
   }
 

@@ -33,7 +33,7 @@ test("anchors, aliases and merge keys are expanded; a map's own keys win", () =>
 });
 
 test("merging something that is no map is a problem", () => {
-  assert.match(read("a: { <<: 5 }\n").problems[0] ?? "", /^t\.yaml:1:10 a\.<< must be a map/);
+  assert.match(read("a: { <<: 5 }\n").problems[0] ?? "", /^t\.yaml:1:10 a\["<<"\] must be a map/);
 });
 
 test("a quoted << is an ordinary key", () => {
@@ -59,7 +59,7 @@ test("an empty file is told apart from a broken one", () => {
 
 test("syntax errors and unknown tags are located problems", () => {
   assert.match(read("a: [1, 2\nb: 3\n").problems[0] ?? "", /^t\.yaml:\d+:\d+ YAML: /);
-  assert.match(read("a: !!binary aGVsbG8=\n").problems[0] ?? "", /^t\.yaml:1:4 YAML: /);
+  assert.match(read("a: !!binary aGVsbG8=\n").problems[0] ?? "", /^t\.yaml:1:\d+ a has a YAML tag/);
   assert.match(read("a: !custom x\n").problems[0] ?? "", /YAML: /);
   assert.match(read("a: *nowhere\n").problems[0] ?? "", /YAML: |alias/);
 });

@@ -3,6 +3,8 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { chooseBackend } from "../../../../src/engine/routing/choose-backend.js";
 
+fc.configureGlobal({ seed: 1_618 });
+
 const backends = (...weights: number[]) => weights.map((weight) => ({ weight }));
 
 describe("chooseBackend", () => {

@@ -4,6 +4,8 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { normaliseHost } from "../../../../src/engine/routing/normalise-host.js";
 
+fc.configureGlobal({ seed: 1_618 });
+
 describe("normaliseHost", () => {
   it("lower-cases and drops port and one trailing dot", () => {
     const cases: Readonly<Record<string, string>> = {

@@ -3,6 +3,8 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { normalisePath } from "../../../../src/engine/routing/normalise-path.js";
 
+fc.configureGlobal({ seed: 1_618 });
+
 const STRICT = { normalisePath: true, refuseEncodedSlashes: true };
 const LENIENT = { normalisePath: true, refuseEncodedSlashes: false };
 const OFF = { normalisePath: false, refuseEncodedSlashes: false };

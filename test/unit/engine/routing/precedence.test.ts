@@ -10,6 +10,8 @@ import { matchRoute } from "../../../../src/engine/routing/match-route.js";
 import type { RouteMatch } from "../../../../src/engine/routing/route-table.js";
 import { route } from "./route-specs.js";
 
+fc.configureGlobal({ seed: 1_618 });
+
 // ── The naive reading ────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Every match of every hostname with its rank: compared from left to right, higher is better. */

@@ -3,6 +3,8 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { compileQueryCondition, queryHas } from "../../../../src/engine/routing/query-condition.js";
 
+fc.configureGlobal({ seed: 1_618 });
+
 function has(query: string, name: string, value: string): boolean {
   return queryHas(query, compileQueryCondition({ name, value }));
 }

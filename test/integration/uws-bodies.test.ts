@@ -1,0 +1,302 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { after, before, beforeEach, test } from "node:test";
+import { connectRaw, exchangeRaw, hasResponses, parseResponses } from "../support/raw-socket.js";
+import { type Harness, reply, type Seen, startHarness } from "./uws-harness.js";
+
+const MAX_BODY_BYTES = 16 * 1024 * 1024;
+
+let harness: Harness;
+before(async () => {
+  harness = await startHarness({ limits: { maxBodyBytes: MAX_BODY_BYTES } });
+});
+after(() => harness.listener.close());
+beforeEach(() => {
+  harness.seen.length = 0;
+  harness.bugs.length = 0;
+});
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+function echo(one: Seen): void {
+  one.onChunk = (_chunk, isLast) => {
+    if (isLast) reply(one.downstream, 200, Buffer.concat(one.chunks));
+  };
+}
+
+test("a body is delivered with every method, by length and chunked, in whatever packets it comes", async () => {
+  harness.onRequest = echo;
+  const raw = await connectRaw(harness);
+  let sent = 0;
+  for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
+    for (const framed of ["Content-Length: 11\r\n\r\nhello world", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"]) {
+      const bytes = `${method} / HTTP/1.1\r\nHost: a\r\n${framed}`;
+      for (const cuts of [[], [bytes.length - 1], [bytes.length - 9, bytes.length - 5], [bytes.indexOf("\r\n\r\n") + 4]]) {
+        await raw.sendSplit(bytes, cuts);
+        sent++;
+        const text = await raw.until((received) => hasResponses(received, sent));
+        assert.equal(parseResponses(text)[sent - 1]?.body, "hello world", JSON.stringify({ bytes, cuts }));
+      }
+    }
+  }
+  assert.deepEqual([...new Set(harness.seen.map(({ head }) => head.bodyLength))].sort(), [-1, 11]);
+  raw.destroy();
+});
+
+test("an empty chunked body ends with one empty last chunk", async () => {
+  harness.onRequest = echo;
+  const raw = await connectRaw(harness);
+  raw.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+  await raw.until((text) => hasResponses(text, 1));
+  assert.deepEqual(harness.seen[0]?.chunks.map((chunk) => chunk.length), [0]);
+  raw.destroy();
+});
+
+test("chunks belong to the receiver: later packets do not change them", async () => {
+  harness.onRequest = echo;
+  const raw = await connectRaw(harness);
+  raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\naaa");
+  await harness.until(() => harness.seen[0]?.bodyBytes === 3, "first part");
+  raw.send("bbb");
+  await harness.until(() => harness.seen[0]?.bodyBytes === 6, "second part");
+  raw.send("ccc");
+  const text = await raw.until((received) => hasResponses(received, 1));
+  assert.equal(parseResponses(text)[0]?.body, "aaabbbccc");
+  raw.destroy();
+});
+
+test("Expect: 100-continue gets its 100 before the body, and then the answer", async () => {
+  harness.onRequest = echo;
+  const raw = await connectRaw(harness);
+  raw.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+  await raw.until((text) => text === "HTTP/1.1 100 Continue\r\n\r\n");
+  raw.send("abc");
+  const text = await raw.until((received) => hasResponses(received, 1));
+  assert.equal(parseResponses(text)[0]?.body, "abc");
+  raw.destroy();
+});
+
+test("a paused upload stops at what the kernel holds, and resumes without a lost byte", async () => {
+  const bytes = Buffer.alloc(MAX_BODY_BYTES);
+  for (let i = 0; i < bytes.length; i += 4) bytes.writeUInt32LE((i * 2_654_435_761) >>> 0, i);
+  harness.onRequest = (one) => {
+    one.downstream.pauseBody();
+    echo(one);
+  };
+  const raw = await connectRaw(harness);
+  raw.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${bytes.length}\r\n\r\n`);
+  raw.send(bytes);
+  await harness.until(() => harness.seen.length === 1, "accepted");
+  for (let i = 0; i < 50; i++) await turn();
+  const one = harness.seen[0]!;
+  assert.equal(one.bodyBytes, 0, "nothing while paused, not even what came with the head");
+  assert.ok(raw.socket.writableLength > 0, "the client is held up");
+  // Brake on every chunk.
+  one.onChunk = (_chunk, isLast) => {
+    if (isLast) return reply(one.downstream, 200, createHash("sha256").update(Buffer.concat(one.chunks)).digest("hex"));
+    one.downstream.pauseBody();
+    setImmediate(() => one.downstream.resumeBody());
+  };
+  one.downstream.resumeBody();
+  const text = await raw.until((received) => hasResponses(received, 1), 20_000);
+  assert.equal(parseResponses(text)[0]?.body, createHash("sha256").update(bytes).digest("hex"));
+  raw.send(GET);
+  harness.onRequest = (next) => reply(next.downstream, 200, "still");
+  await raw.until((received) => hasResponses(received, 2));
+  raw.destroy();
+});
+
+test("pausing inside a callback holds the other chunks of the same packet", async () => {
+  harness.onRequest = (one) => {
+    one.onChunk = (_chunk, isLast) => {
+      if (isLast) reply(one.downstream, 200, one.bodyText);
+      else one.downstream.pauseBody();
+    };
+  };
+  const raw = await connectRaw(harness);
+  raw.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n");
+  await harness.until(() => harness.seen[0]?.chunks.length === 1, "first chunk");
+  const one = harness.seen[0]!;
+  while (!one.isBodyComplete) {
+    const before = one.chunks.length;
+    await turn();
+    assert.equal(one.chunks.length, before);
+    one.downstream.resumeBody();
+  }
+  const text = await raw.until((received) => hasResponses(received, 1));
+  assert.equal(parseResponses(text)[0]?.body, "abc");
+  raw.destroy();
+});
+
+test("a response that starts while the upload is paused frees the upload first, and both end well", async () => {
+  harness.onRequest = (one) => one.downstream.pauseBody();
+  const raw = await connectRaw(harness);
+  const bytes = Buffer.alloc(8 * 1024 * 1024, "u");
+  raw.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${bytes.length}\r\n\r\n`);
+  raw.send(bytes);
+  await harness.until(() => harness.seen.length === 1, "accepted");
+  const one = harness.seen[0]!;
+  const answer = Buffer.alloc(8 * 1024 * 1024, "d");
+  let givenBytes = 0;
+  const go = () => {
+    while (givenBytes < answer.length) {
+      const piece = answer.subarray(givenBytes, givenBytes + 65_536);
+      givenBytes += piece.length;
+      if (!one.downstream.write(piece)) return;
+    }
+    one.downstream.end();
+  };
+  one.onDrained = go;
+  one.downstream.writeHead(200, [], answer.length);
+  one.downstream.resumeBody();
+  go();
+  const text = await raw.until((received) => received.length > answer.length && hasResponses(received, 1), 20_000);
+  assert.equal(parseResponses(text)[0]?.body.length, answer.length);
+  harness.onRequest = (next) => reply(next.downstream, 200, "still");
+  await new Promise<void>((resolve) => raw.socket.write(GET, () => resolve()));
+  const after = await raw.until((received) => received.endsWith("still"), 10_000);
+  assert.equal(parseResponses(after).length, 2);
+  raw.destroy();
+});
+
+test("an answer before the end of the upload leaves the connection usable", async () => {
+  harness.onRequest = (one) => setImmediate(() => reply(one.downstream, 401, "early"));
+  const raw = await connectRaw(harness);
+  raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345");
+  await raw.until((text) => hasResponses(text, 1));
+  raw.send("67890");
+  await turn();
+  await turn();
+  raw.send(GET);
+  const text = await raw.until((received) => hasResponses(received, 2));
+  assert.deepEqual(parseResponses(text).map((response) => response.body), ["early", "early"]);
+  assert.equal(harness.seen.length, 2);
+  raw.destroy();
+});
+
+test("a Content-Length above the limit is answered 413 at once, and the client can read it while it uploads", async () => {
+  const raw = await connectRaw(harness);
+  raw.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${MAX_BODY_BYTES + 1}\r\n\r\n`);
+  const text = await raw.until((received) => hasResponses(received, 1));
+  const [response] = parseResponses(text);
+  assert.equal(response?.status, 413);
+  assert.equal(response?.headers.get("connection"), "close");
+  assert.equal(response?.body, "body-too-large");
+  assert.equal(raw.closedBy(), null, "not reset under the upload");
+  raw.send(Buffer.alloc(1024 * 1024));
+  assert.equal(parseResponses(await raw.untilClosed()).length, 1);
+  assert.deepEqual(harness.seen.map((one) => [one.refusal?.code, one.chunks.length]), [["body-too-large", 0]]);
+  assert.deepEqual(harness.bugs, []);
+});
+
+test("a refused upload that ends is closed as soon as it has ended", async () => {
+  const small = await startHarness({ limits: { maxBodyBytes: 10 } });
+  const raw = await connectRaw(small);
+  raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n");
+  await raw.until((text) => hasResponses(text, 1));
+  const startedAt = performance.now();
+  raw.send("hello world");
+  await raw.untilClosed();
+  assert.equal(raw.closedBy(), "end", "an orderly close, no reset");
+  assert.ok(performance.now() - startedAt < 1_000);
+  small.listener.close();
+});
+
+test("a chunked body above the limit is answered 413 while it streams", async () => {
+  const small = await startHarness({ limits: { maxBodyBytes: 10 } });
+  small.onRequest = () => {};
+  const raw = await connectRaw(small);
+  raw.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+  await small.until(() => small.seen[0]?.bodyBytes === 5, "first chunk");
+  raw.send("6\r\n world\r\n");
+  const text = await raw.until((received) => hasResponses(received, 1));
+  assert.equal(parseResponses(text)[0]?.status, 413);
+  assert.equal(small.seen[0]?.bodyError, "body-too-large");
+  raw.send("5\r\nagain\r\n0\r\n\r\n");
+  assert.equal(parseResponses(await raw.untilClosed()).length, 1);
+  assert.equal(small.seen[0]?.bodyBytes, 5, "nothing beyond the limit is delivered");
+  assert.equal(small.seen[0]?.aborts, 0);
+  small.listener.close();
+});
+
+test("exactly the limit is accepted, and 0 means no limit", async () => {
+  const small = await startHarness({ limits: { maxBodyBytes: 11 } });
+  const unlimited = await startHarness({ limits: { maxBodyBytes: 0 } });
+  for (const one of [small, unlimited]) {
+    one.onRequest = echo;
+    const raw = await connectRaw(one);
+    raw.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n");
+    const text = await raw.until((received) => hasResponses(received, 1));
+    assert.equal(parseResponses(text)[0]?.body, "hello world");
+    raw.destroy();
+    one.listener.close();
+  }
+});
+
+test("a body that does not arrive in time is answered 408", async () => {
+  const quick = await startHarness({ requestMs: 200 });
+  quick.onRequest = () => {};
+  const raw = await connectRaw(quick);
+  raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+  const text = await raw.until((received) => hasResponses(received, 1));
+  assert.equal(parseResponses(text)[0]?.status, 408);
+  assert.equal(quick.seen[0]?.bodyError, "request-timeout");
+  await raw.untilClosed();
+  quick.listener.close();
+});
+
+test("a body that has arrived is not timed any more", async () => {
+  const quick = await startHarness({ requestMs: 100 });
+  quick.onRequest = () => {};
+  const raw = await connectRaw(quick);
+  raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+  await quick.until(() => quick.seen[0]?.isBodyComplete === true, "complete");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.equal(quick.seen[0]?.bodyError, null);
+  reply(quick.seen[0]!.downstream, 200, "late");
+  await raw.until((text) => text.endsWith("late"));
+  raw.destroy();
+  quick.listener.close();
+});
+
+test("a client that leaves during its upload is reported", async () => {
+  harness.onRequest = () => {};
+  const raw = await connectRaw(harness);
+  raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+  await harness.until(() => harness.seen[0]?.bodyBytes === 3, "some bytes");
+  raw.destroy();
+  await harness.until(() => harness.seen[0]?.aborts === 1, "aborted");
+});
+
+test("a malformed chunk size ends the exchange, not the process", async () => {
+  harness.onRequest = () => {};
+  await exchangeRaw(harness, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n");
+  await harness.until(() => harness.seen[0]?.aborts === 1, "aborted");
+  assert.deepEqual(harness.bugs, []);
+});
+
+test("a request in a trailer is never dispatched", async () => {
+  harness.onRequest = () => {};
+  await exchangeRaw(
+    harness,
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX:GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+  );
+  assert.deepEqual(harness.seen.map((one) => one.head.path), ["/"]);
+  assert.deepEqual(harness.bugs, []);
+});
+
+test("what arrives against the exchange's wish after its response began is bounded", async () => {
+  harness.onRequest = (one) => {
+    one.downstream.writeHead(200, [], -1);
+    one.downstream.write(Buffer.alloc(10_000, "x"));
+    one.downstream.pauseBody();
+    one.onFailed = () => one.downstream.abort();
+  };
+  const raw = await connectRaw(harness);
+  raw.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${MAX_BODY_BYTES}\r\n\r\n`);
+  raw.send(Buffer.alloc(MAX_BODY_BYTES));
+  await harness.until(() => harness.seen[0]?.bodyError === "overloaded", "given up");
+  assert.equal(harness.seen[0]?.chunks.length, 0);
+  await raw.untilClosed();
+});

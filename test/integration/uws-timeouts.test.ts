@@ -1,0 +1,135 @@
+// The addon's fixed timers (10 to 14 s): what they cut, and what we keep alive in spite of them. All run side by side.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { connectRaw, hasResponses, parseResponses } from "../support/raw-socket.js";
+import { type Harness, reply, startHarness } from "./uws-harness.js";
+
+/** Longer than the addon's timer at its latest. */
+const PAST_TIMER_MS = 15_000;
+const DEADLINE_MS = 25_000;
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+let harness: Harness;
+before(async () => {
+  harness = await startHarness({ requestMs: 60_000 });
+});
+after(() => harness.listener.close());
+
+const seenAt = (path: string) => harness.seen.find((one) => one.head.path === path);
+
+describe("beyond the addon's timers", { concurrency: true }, () => {
+  for (const [what, bytes] of [
+    ["a connection that sends nothing", ""],
+    ["half a head", "GET / HTTP/1.1\r\nHost:"],
+    ["a bare CR in a value", "GET / HTTP/1.1\r\nHost: a\r\nX-A: a\rb\r\n\r\n"],
+    ["an empty line before the request", "\r\nGET /crlf HTTP/1.1\r\nHost: a\r\n\r\n"],
+  ] as const) {
+    test(`${what} is closed unanswered and undispatched`, async () => {
+      const raw = await connectRaw(harness);
+      if (bytes !== "") raw.send(bytes);
+      assert.equal(await raw.untilClosed(DEADLINE_MS), "");
+      assert.equal(seenAt("/crlf"), undefined);
+    });
+  }
+
+  test("a slow upload survives, silence included", async () => {
+    const raw = await connectRaw(harness);
+    raw.send("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na");
+    harness.onRequest = () => {};
+    await sleep(PAST_TIMER_MS);
+    raw.send("b");
+    await harness.until(() => seenAt("/slow")?.bodyBytes === 2, "second byte");
+    raw.send("c");
+    await harness.until(() => seenAt("/slow")?.isBodyComplete === true, "complete");
+    reply(seenAt("/slow")!.downstream, 200, "slow");
+    await raw.until((text) => text.endsWith("slow"));
+    raw.destroy();
+  });
+
+  test("a paused upload survives, and the client's leaving is noticed while it is paused", async () => {
+    harness.onRequest = () => {};
+    const [stays, leaves] = [await connectRaw(harness), await connectRaw(harness)];
+    stays.send("POST /stays HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc");
+    leaves.send("POST /leaves HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc");
+    await harness.until(() => seenAt("/stays")?.bodyBytes === 3 && seenAt("/leaves")?.bodyBytes === 3, "begun");
+    seenAt("/stays")!.downstream.pauseBody();
+    seenAt("/leaves")!.downstream.pauseBody();
+    leaves.destroy();
+    await harness.until(() => seenAt("/leaves")?.aborts === 1, "noticed", 10_000);
+    stays.send("def");
+    await sleep(PAST_TIMER_MS);
+    assert.equal(seenAt("/stays")?.bodyBytes, 3, "still paused");
+    assert.equal(seenAt("/stays")?.aborts, 0);
+    seenAt("/stays")!.downstream.resumeBody();
+    await harness.until(() => seenAt("/stays")?.bodyText === "abcdef", "resumed");
+    reply(seenAt("/stays")!.downstream, 200, "fine");
+    await stays.until((text) => text.endsWith("fine"));
+    stays.destroy();
+  });
+
+  for (const [what, path, length] of [
+    ["unknown length", "/sse", -1],
+    ["known length", "/download", 6],
+  ] as const) {
+    test(`a response of ${what} may fall silent`, async () => {
+      harness.onRequest = () => {};
+      const raw = await connectRaw(harness);
+      raw.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      await harness.until(() => seenAt(path) !== undefined, "accepted");
+      const { downstream } = seenAt(path)!;
+      downstream.writeHead(200, [], length);
+      downstream.write(Buffer.from("abc"));
+      await raw.until((text) => text.includes("abc"));
+      await sleep(PAST_TIMER_MS);
+      downstream.write(Buffer.from("def"));
+      downstream.end();
+      const text = await raw.until((received) => hasResponses(received, 1));
+      assert.equal(parseResponses(text)[0]?.body, "abcdef");
+      raw.destroy();
+    });
+  }
+
+  test("a stream that was blocked once may fall silent after it has drained", async () => {
+    harness.onRequest = () => {};
+    const raw = await connectRaw(harness);
+    raw.socket.pause();
+    raw.send("GET /blocked HTTP/1.1\r\nHost: a\r\n\r\n");
+    await harness.until(() => seenAt("/blocked") !== undefined, "accepted");
+    const one = seenAt("/blocked")!;
+    one.downstream.writeHead(200, [], -1);
+    let givenBytes = 0;
+    do givenBytes += 65_536;
+    while (one.downstream.write(Buffer.alloc(65_536, "x")));
+    raw.socket.resume();
+    await raw.until((text) => text.length > givenBytes, 10_000);
+    await sleep(PAST_TIMER_MS);
+    one.downstream.write(Buffer.from("end"));
+    one.downstream.end();
+    const text = await raw.until((received) => hasResponses(received, 1));
+    assert.equal(parseResponses(text)[0]?.body.length, givenBytes + 3);
+    raw.destroy();
+  });
+
+  test("a wait for the upstream is not timed by the addon", async () => {
+    harness.onRequest = () => {};
+    const raw = await connectRaw(harness);
+    raw.send("POST /wait HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\na");
+    await sleep(PAST_TIMER_MS);
+    reply(seenAt("/wait")!.downstream, 200, "late");
+    await raw.until((text) => text.endsWith("late"));
+    raw.destroy();
+  });
+
+  test("a reader that never reads is cut off and reported", async () => {
+    harness.onRequest = () => {};
+    const raw = await connectRaw(harness);
+    raw.socket.pause();
+    raw.send("GET /never HTTP/1.1\r\nHost: a\r\n\r\n");
+    await harness.until(() => seenAt("/never") !== undefined, "accepted");
+    const one = seenAt("/never")!;
+    one.downstream.writeHead(200, [], 64 * 1024 * 1024);
+    while (one.downstream.write(Buffer.alloc(65_536)));
+    await harness.until(() => one.aborts === 1, "aborted", DEADLINE_MS);
+    raw.destroy();
+  });
+});

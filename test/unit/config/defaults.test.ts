@@ -1,0 +1,98 @@
+/** Every default value that a user may rely on, as the snapshot shows it. */
+import assert from "node:assert/strict";
+import { availableParallelism } from "node:os";
+import { test } from "node:test";
+import { accept, BACKENDS, MINIMAL, withRoute } from "./fixtures.js";
+
+function listenerOf(direction: string) {
+  const text = `listeners: [{ name: a, bind: "127.0.0.1:1", protocol: http, direction: ${direction} }]`;
+  const [listener] = accept(text).snapshot.listeners;
+  assert.ok(listener !== undefined);
+  return listener;
+}
+
+test("a listener without direction is ingress, hardened and limited", () => {
+  const [listener] = accept(MINIMAL).snapshot.listeners;
+  assert.deepEqual(listener, {
+    name: "public",
+    direction: "ingress",
+    protocol: "http",
+    bind: { host: "127.0.0.1", port: 8080 },
+    tls: null,
+    hostnames: [],
+    trustedProxies: [],
+    limits: { maxHeaderBytes: 16_384, maxBodyBytes: 10_485_760, maxConnections: 10_000 },
+    timeouts: { requestMs: 60_000, streamIdleMs: 300_000 },
+    hardening: { normalisePath: true, refuseEncodedSlashes: true, refuseUnderscoreHeaders: true, dropForwardedHeaders: true },
+  });
+});
+
+test("inside, nothing is hardened and bodies are unlimited", () => {
+  for (const direction of ["egress", "inbound", "outbound"]) {
+    const listener = listenerOf(direction);
+    assert.equal(listener.limits.maxBodyBytes, 0, direction);
+    const off = { normalisePath: false, refuseEncodedSlashes: false, refuseUnderscoreHeaders: false, dropForwardedHeaders: false };
+    assert.deepEqual(listener.hardening, off, direction);
+  }
+});
+
+test("one hardening rule can be switched without touching the others", () => {
+  const text = 'listeners: [{ name: a, bind: "127.0.0.1:1", protocol: http, hardening: { refuseUnderscoreHeaders: false } }]';
+  const hardening = accept(text).snapshot.listeners[0]?.hardening;
+  assert.deepEqual(hardening, { normalisePath: true, refuseEncodedSlashes: true, refuseUnderscoreHeaders: false, dropForwardedHeaders: true });
+});
+
+test("a route matches everything on all ingress listeners, for 15 s, with one retry", () => {
+  const [route] = accept(withRoute(BACKENDS)).snapshot.routes;
+  assert.deepEqual(route, {
+    name: "first",
+    listeners: ["public"],
+    hostnames: [],
+    match: [{ path: { type: "PathPrefix", value: "/" }, methods: [], headers: [], query: [] }],
+    filters: [],
+    backends: [{ service: "orders", weight: 1 }],
+    timeouts: { requestMs: 15_000, backendRequestMs: 0 },
+    retry: { attempts: 1, budgetPercent: 20, budgetMinPerSecond: 10 },
+  });
+});
+
+test("a service is plain HTTP/1.1, round robin, with 1,024 connections per endpoint", () => {
+  const [service] = accept(withRoute(BACKENDS)).snapshot.services;
+  assert.deepEqual(service, {
+    name: "orders",
+    endpoints: [{ host: "127.0.0.1", port: 9101, weight: 1, zone: "", labels: {} }],
+    protocol: "http1",
+    tls: null,
+    balance: { algorithm: "roundRobin" },
+    connectTimeoutMs: 5_000,
+    keepAliveMs: 60_000,
+    maxConnections: 1024,
+    maxPendingRequests: 1024,
+  });
+});
+
+test("a service over TLS verifies against the system's roots and the endpoint's name", () => {
+  const text = `${MINIMAL}services: [{ name: a, protocol: https, endpoints: { static: [{ address: "a.example:443" }] } }]`;
+  assert.deepEqual(accept(text).snapshot.services[0]?.tls, { serverName: "", caPem: "", isVerified: true });
+});
+
+test("a JWT provider takes every asymmetric algorithm and no other", () => {
+  const [provider] = accept(withRoute(BACKENDS)).snapshot.jwtProviders;
+  assert.deepEqual(provider, {
+    name: "dev",
+    issuer: "https://dev.local",
+    audiences: [],
+    algorithms: ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"],
+    clockSkewMs: 60_000,
+    keys: { type: "uri", uri: "https://dev.local/jwks", refreshMs: 600_000, cooldownMs: 30_000, timeoutMs: 5_000, caPem: "" },
+  });
+});
+
+test("everything around has defaults too", () => {
+  const { limits, telemetry, admin, workers, drain } = accept(MINIMAL).snapshot;
+  assert.deepEqual(limits, { store: "memory", maxKeys: 100_000 });
+  assert.deepEqual(telemetry, { accessLog: { path: "stdout", sample: 1 } });
+  assert.deepEqual(admin, { bind: { host: "127.0.0.1", port: 9901 }, token: "" });
+  assert.equal(workers, availableParallelism());
+  assert.deepEqual(drain, { timeoutMs: 30_000 });
+});

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createEndpointRegistry } from "../../../../src/engine/balancing/endpoint-registry.js";
+import type { UpstreamTlsSpec } from "../../../../src/engine/model/snapshot.js";
+import { endpointSpec, serviceSpec } from "./endpoints.js";
+
+const TLS: UpstreamTlsSpec = { serverName: "", caPem: "", isVerified: true };
+
+describe("endpoint registry", () => {
+  it("builds endpoints with their targets, in order", () => {
+    const [plain, ipv6] = createEndpointRegistry().reconcile(
+      serviceSpec([endpointSpec("a.internal", { port: 8080, weight: 3, zone: "z1", labels: { version: "v1" } }), endpointSpec("::1")]),
+    );
+    assert.equal(plain?.id, "a.internal:8080");
+    assert.deepEqual([plain?.weight, plain?.zone, plain?.labels, plain?.inFlight], [3, "z1", { version: "v1" }, 0]);
+    const limits = { connectTimeoutMs: 5_000, keepAliveMs: 60_000, maxConnections: 1_024, maxPendingRequests: 1_024 };
+    assert.deepEqual(plain?.target, { key: "http1|a.internal|8080", host: "a.internal", port: 8080, tls: null, ...limits });
+    assert.equal(ipv6?.id, "[::1]:80");
+    assert.equal(ipv6?.target.host, "::1");
+  });
+
+  it("keeps endpoints across snapshots and updates what may change in place", () => {
+    const registry = createEndpointRegistry();
+    const [before] = registry.reconcile(serviceSpec([endpointSpec("a")]));
+    before!.inFlight = 7;
+    const changed = [endpointSpec("new"), endpointSpec("a", { weight: 0, zone: "z", labels: { x: "1" } })];
+    const [fresh, after] = registry.reconcile(serviceSpec(changed, { maxConnections: 5, connectTimeoutMs: 9 }));
+    assert.equal(after, before);
+    assert.deepEqual([after?.inFlight, after?.weight, after?.zone, after?.labels], [7, 0, "z", { x: "1" }]);
+    assert.deepEqual([after?.target.maxConnections, after?.target.connectTimeoutMs], [5, 9]);
+    assert.equal(fresh?.inFlight, 0);
+  });
+
+  it("makes a new endpoint when protocol, address or TLS settings change", () => {
+    const registry = createEndpointRegistry();
+    const variants = [
+      serviceSpec([endpointSpec("a")]),
+      serviceSpec([endpointSpec("a", { port: 81 })]),
+      serviceSpec([endpointSpec("a")], { protocol: "https", tls: TLS }),
+      serviceSpec([endpointSpec("a")], { protocol: "https", tls: { ...TLS, serverName: "b" } }),
+      serviceSpec([endpointSpec("a")], { protocol: "https", tls: { ...TLS, isVerified: false } }),
+      serviceSpec([endpointSpec("a")], { protocol: "https", tls: { ...TLS, caPem: "PEM 1" } }),
+      serviceSpec([endpointSpec("a")], { protocol: "https", tls: { ...TLS, caPem: "PEM 2" } }),
+    ];
+    const endpoints = variants.map((variant) => registry.reconcile(variant)[0]);
+    assert.equal(new Set(endpoints).size, variants.length);
+    assert.equal(new Set(endpoints.map((endpoint) => endpoint?.target.key)).size, variants.length);
+  });
+
+  it("fills in the name to verify, and verifies when nothing is said about TLS", () => {
+    const registry = createEndpointRegistry();
+    const target = (tls: UpstreamTlsSpec | null) =>
+      registry.reconcile(serviceSpec([endpointSpec("a")], { protocol: "https", tls }))[0]?.target.tls;
+    assert.deepEqual(target(TLS), { serverName: "a", caPem: "", isVerified: true });
+    assert.deepEqual(target(null), { serverName: "a", caPem: "", isVerified: true });
+    assert.deepEqual(target({ serverName: "b", caPem: "PEM", isVerified: false }), { serverName: "b", caPem: "PEM", isVerified: false });
+  });
+
+  it("keeps services apart and counts an address once", () => {
+    const registry = createEndpointRegistry();
+    const [a, ...rest] = registry.reconcile(serviceSpec([endpointSpec("a"), endpointSpec("a", { weight: 9 })]));
+    const [b] = registry.reconcile(serviceSpec([endpointSpec("a")], { name: "other" }));
+    assert.equal(rest.length, 0);
+    assert.notEqual(a, b);
+    assert.equal(a?.target.key, b?.target.key, "one pool serves both");
+  });
+
+  it("forgets endpoints and services that are gone", () => {
+    const registry = createEndpointRegistry();
+    const [first] = registry.reconcile(serviceSpec([endpointSpec("a")]));
+    registry.reconcile(serviceSpec([endpointSpec("b")]));
+    const [second] = registry.reconcile(serviceSpec([endpointSpec("a")]));
+    assert.notEqual(second, first);
+    registry.retainServices(new Set(["other"]));
+    assert.notEqual(registry.reconcile(serviceSpec([endpointSpec("a")]))[0], second);
+    registry.retainServices(new Set(["orders"]));
+    const [kept] = registry.reconcile(serviceSpec([endpointSpec("a")]));
+    assert.equal(registry.reconcile(serviceSpec([endpointSpec("a")]))[0], kept);
+  });
+});

@@ -1,0 +1,41 @@
+/** Short ways to make endpoints and services in the tests of balancing. */
+import { Endpoint, type Picker } from "../../../../src/engine/model/endpoint.js";
+import type { EndpointSpec, ServiceSpec } from "../../../../src/engine/model/snapshot.js";
+
+export function endpointsOf(weights: readonly number[]): Endpoint[] {
+  return weights.map((weight, index) => {
+    const host = `10.0.0.${index + 1}`;
+    const limits = { connectTimeoutMs: 1_000, keepAliveMs: 1_000, maxConnections: 1, maxPendingRequests: 1 };
+    return new Endpoint(`${host}:80`, { key: host, host, port: 80, tls: null, ...limits }, weight, "", {});
+  });
+}
+
+export function endpointSpec(host: string, changes: Partial<EndpointSpec> = {}): EndpointSpec {
+  return { host, port: 80, weight: 1, zone: "", labels: {}, ...changes };
+}
+
+export function serviceSpec(endpoints: readonly EndpointSpec[], changes: Partial<ServiceSpec> = {}): ServiceSpec {
+  return {
+    name: "orders",
+    endpoints,
+    protocol: "http1",
+    tls: null,
+    balance: { algorithm: "roundRobin" },
+    connectTimeoutMs: 5_000,
+    keepAliveMs: 60_000,
+    maxConnections: 1_024,
+    maxPendingRequests: 1_024,
+    ...changes,
+  };
+}
+
+/** How often each endpoint is picked when the random numbers are spread evenly over 0…1. */
+export function countPicks(picker: Picker, endpoints: readonly Endpoint[], picks: number, tried: Endpoint | null = null): number[] {
+  const counts = endpoints.map(() => 0);
+  for (let i = 0; i < picks; i++) {
+    // Golden ratio steps: even, but in no order that could suit an algorithm.
+    const index = endpoints.indexOf(picker.pick((i * 0.618_033_988_749_895) % 1, tried) as Endpoint);
+    counts[index] = (counts[index] as number) + 1;
+  }
+  return counts;
+}
