@@ -189,7 +189,7 @@ describe("bootstrap", () => {
   });
 
   it("passes a termination signal on to the tests and does not outlive them", async () => {
-    write("test/unit/slow.test.ts", 'import { it } from "node:test";\nit("waits", () => new Promise((resolve) => setTimeout(resolve, 600_000)));\n');
+    write("test/unit/slow.test.ts", 'import { it } from "node:test";\nit("waits", () => new Promise((resolve) => setTimeout(resolve, 60_000)));\n');
     await bootstrap("build");
     const run = launch(["test"]);
     await eventually(() => run.stderr().includes("running 2 test files"), "tests run", TIMEOUT_MS);
