@@ -20,7 +20,7 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
   const budgets = new Map<string, RetryBudget>();
 
   function buildService(spec: ServiceSpec): ServiceRuntime {
-    const retryBudget = budgets.get(spec.name) ?? createRetryBudget(0, 0);
+    const retryBudget = budgets.get(spec.name) ?? createRetryBudget();
     budgets.set(spec.name, retryBudget);
     return { spec, picker: createPicker(spec.balance.algorithm, endpoints.reconcile(spec)), retryBudget };
   }

@@ -14,7 +14,7 @@ export interface RetryBudgetPolicy {
 }
 
 /** One per service and worker; a state that its functions change in place, since every request touches it. */
-export interface RetryBudget extends RetryBudgetPolicy {
+export interface RetryBudget {
   readonly requests: Float64Array;
   readonly retries: Float64Array;
   requestsInWindow: number;
@@ -23,7 +23,7 @@ export interface RetryBudget extends RetryBudgetPolicy {
   second: number;
 }
 
-export function createRetryBudget(budgetPercent: number, budgetMinPerSecond: number): RetryBudget {
+export function createRetryBudget(): RetryBudget {
   const requests = new Float64Array(BUCKET_COUNT);
   const retries = new Float64Array(BUCKET_COUNT);
   return {
@@ -46,9 +46,9 @@ export function noteRequest(budget: RetryBudget, nowMs: number): void {
 
 /**
  * Asks for one retry and, when it is granted, counts it.
- * @param policy the route's own, when routes of one service differ; the counts are the service's
+ * @param policy the route's; the counts are the service's
  */
-export function tryRetry(budget: RetryBudget, nowMs: number, policy: RetryBudgetPolicy = budget): boolean {
+export function tryRetry(budget: RetryBudget, nowMs: number, policy: RetryBudgetPolicy): boolean {
   const bucket = advance(budget, nowMs);
   const isWithinMinimum = (budget.retries[bucket] as number) < policy.budgetMinPerSecond;
   const isWithinShare = (budget.retriesInWindow + 1) * 100 <= budget.requestsInWindow * policy.budgetPercent;

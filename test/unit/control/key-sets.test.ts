@@ -7,6 +7,7 @@ import { after, test } from "node:test";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { createKeySets, type Jwks, type KeySets } from "../../../src/control/key-sets.js";
 import type { JwtProviderSpec } from "../../../src/engine/model/snapshot.js";
+import { altNameFor, createKeyPair, selfSign } from "../../../src/identity/x509.js";
 
 const pair = await generateKeyPair("RS256", { extractable: true });
 const RSA = { ...(await exportJWK(pair.publicKey)), kid: "r1", alg: "RS256", use: "sig" };
@@ -19,7 +20,7 @@ interface Issuer {
   answer: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
-const open: (Server | KeySets)[] = [];
+const open: (Pick<Server, "close" | "closeAllConnections"> | KeySets)[] = [];
 after(() => {
   for (const item of open) {
     if ("stop" in item) item.stop();
@@ -38,7 +39,11 @@ async function startIssuer(keys: readonly JWK[] = [RSA]): Promise<Issuer> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   open.push(server);
-  const issuer: Issuer = { uri: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks?secret=1`, requests: 0, answer: serve(keys) };
+  const issuer: Issuer = {
+    uri: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks?secret=1`,
+    requests: 0,
+    answer: serve(keys),
+  };
   return issuer;
 }
 
@@ -48,7 +53,11 @@ function serve(keys: readonly object[], headers: Record<string, string> = {}) {
   };
 }
 
-function provider(uri: string, timing: { refreshMs?: number; cooldownMs?: number; timeoutMs?: number } = {}, algorithms = ["RS256"]): JwtProviderSpec {
+function provider(
+  uri: string,
+  timing: { refreshMs?: number; cooldownMs?: number; timeoutMs?: number } = {},
+  algorithms = ["RS256"],
+): JwtProviderSpec {
   return {
     name: "main",
     issuer: "",
@@ -60,7 +69,11 @@ function provider(uri: string, timing: { refreshMs?: number; cooldownMs?: number
 }
 
 function fixed(keys: readonly object[], algorithms = ["RS256"]): JwtProviderSpec {
-  return { ...provider("http://127.0.0.1"), algorithms, keys: { type: "fixed", jwks: { keys: keys as readonly Record<string, unknown>[] } } };
+  return {
+    ...provider("http://127.0.0.1"),
+    algorithms,
+    keys: { type: "fixed", jwks: { keys: keys as readonly Record<string, unknown>[] } },
+  };
 }
 
 interface Followed {
@@ -256,6 +269,26 @@ test("a reload keeps the keys of unchanged providers and drops those of a change
   assert.equal(sets.current("main"), null);
   await sets.update([]);
   assert.deepEqual(sets.state(), []);
+});
+
+test("over TLS the issuer must have a certificate that the configured or the system's roots vouch for", async () => {
+  const { privateKey, publicKey } = createKeyPair();
+  const [notBefore, notAfter] = [new Date(Date.now() - 60_000), new Date(Date.now() + 3_600_000)];
+  const content = { commonName: "issuer", publicKey, usage: "server", notBefore, notAfter, names: [altNameFor("127.0.0.1")] } as const;
+  const cert = selfSign(content, privateKey).toString();
+  const server = createTlsServer({ cert, key: privateKey.export({ type: "pkcs8", format: "pem" }) }, serve([RSA]));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  open.push(server);
+  const uri = `https://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`;
+  const trusting = provider(uri);
+  const { sets } = follow({ ...trusting, keys: { ...trusting.keys, caPem: cert } as JwtProviderSpec["keys"] });
+  await sets.start();
+  assert.deepEqual(kids(sets.current("main")?.jwks), ["r1"]);
+  const distrusting = follow(provider(uri));
+  await distrusting.sets.start();
+  assert.equal(distrusting.sets.current("main"), null);
+  assert.match(distrusting.logs[0] ?? "", /certificate/);
 });
 
 test("nothing is fetched after stop", async () => {

@@ -30,7 +30,10 @@ test("a chain of real filters: token, limit per subject, answer", async () => {
     { type: "respond", config: respondSchema.parse({ body: "hello {jwt.sub}" }) },
   ];
   const chain = createFilters(specs, createServices());
-  assert.deepEqual(chain.map((filter) => filter.type), ["jwt", "rateLimit", "respond"]);
+  assert.deepEqual(
+    chain.map((filter) => filter.type),
+    ["jwt", "rateLimit", "respond"],
+  );
   const call = async (sub: string): Promise<string> => {
     const context = createContext({ headers: ["authorization", `Bearer ${await sign(key, { ...CLAIMS, sub })}`] });
     for (const filter of chain) {
@@ -47,6 +50,9 @@ test("every type of filter can be built, and an unknown one cannot", () => {
   const types = ["redirect", "respond", "requestHeaders", "responseHeaders"];
   const configs = [{ statusCode: 302 }, respondSchema.parse({}), { set: {}, add: {}, remove: [] }, { set: {}, add: {}, remove: [] }];
   const specs = types.map((type, index) => ({ type, config: configs[index] }));
-  assert.deepEqual(createFilters(specs, createServices()).map((filter) => filter.type), types);
+  assert.deepEqual(
+    createFilters(specs, createServices()).map((filter) => filter.type),
+    types,
+  );
   assert.throws(() => createFilters([{ type: "magic", config: {} }], createServices()), /unknown filter type magic/);
 });

@@ -1,23 +1,31 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { createRetryBudget, noteRequest, type RetryBudget, tryRetry } from "../../../../src/engine/resilience/retry-budget.js";
+import { createRetryBudget, noteRequest, type RetryBudget, type RetryBudgetPolicy, tryRetry } from "../../../../src/engine/resilience/retry-budget.js";
 
 fc.configureGlobal({ seed: 1_618 });
+
+interface JudgedBudget extends RetryBudget {
+  readonly policy: RetryBudgetPolicy;
+}
+
+function judged(budgetPercent: number, budgetMinPerSecond: number): JudgedBudget {
+  return { ...createRetryBudget(), policy: { budgetPercent, budgetMinPerSecond } };
+}
 
 function requests(budget: RetryBudget, count: number, nowMs: number): void {
   for (let i = 0; i < count; i++) noteRequest(budget, nowMs);
 }
 
-function grantedRetries(budget: RetryBudget, asked: number, nowMs: number): number {
+function grantedRetries(budget: JudgedBudget, asked: number, nowMs: number): number {
   let granted = 0;
-  for (let i = 0; i < asked; i++) if (tryRetry(budget, nowMs)) granted++;
+  for (let i = 0; i < asked; i++) if (tryRetry(budget, nowMs, budget.policy)) granted++;
   return granted;
 }
 
 describe("retry budget", () => {
   it("allows a share of the recent requests", () => {
-    const budget = createRetryBudget(20, 0);
+    const budget = judged(20, 0);
     assert.equal(grantedRetries(budget, 5, 0), 0);
     requests(budget, 100, 1_000);
     assert.equal(grantedRetries(budget, 100, 1_500), 20);
@@ -26,19 +34,19 @@ describe("retry budget", () => {
   });
 
   it("allows the minimum every second whatever the share", () => {
-    const budget = createRetryBudget(20, 10);
+    const budget = judged(20, 10);
     requests(budget, 1, 0);
     for (let second = 0; second < 30; second++) assert.equal(grantedRetries(budget, 50, second * 1_000 + 1), 10);
   });
 
   it("counts retries of the minimum against the share, not on top of it", () => {
-    const budget = createRetryBudget(20, 10);
+    const budget = judged(20, 10);
     requests(budget, 100, 0);
     assert.equal(grantedRetries(budget, 100, 0), 20);
   });
 
   it("forgets requests and retries after ten seconds", () => {
-    const budget = createRetryBudget(20, 0);
+    const budget = judged(20, 0);
     requests(budget, 100, 500);
     assert.equal(grantedRetries(budget, 15, 9_999), 15);
     assert.equal(grantedRetries(budget, 15, 10_000), 0, "the requests are gone, the retries are not");
@@ -49,16 +57,16 @@ describe("retry budget", () => {
   });
 
   it("takes a time before the newest one for the newest", () => {
-    const budget = createRetryBudget(100, 0);
+    const budget = judged(100, 0);
     requests(budget, 1, 60_000);
     requests(budget, 1, 1_000);
     assert.equal(grantedRetries(budget, 5, 1_000), 2);
   });
 
   it("judges by the policy of a route on the counts of the service", () => {
-    const budget = createRetryBudget(0, 0);
+    const budget = judged(0, 0);
     requests(budget, 10, 0);
-    assert.equal(tryRetry(budget, 0), false);
+    assert.equal(tryRetry(budget, 0, budget.policy), false);
     assert.equal(tryRetry(budget, 0, { budgetPercent: 10, budgetMinPerSecond: 0 }), true);
     assert.equal(tryRetry(budget, 0, { budgetPercent: 10, budgetMinPerSecond: 0 }), false);
     assert.equal(tryRetry(budget, 0, { budgetPercent: 0, budgetMinPerSecond: 2 }), true);
@@ -68,7 +76,7 @@ describe("retry budget", () => {
     const step = fc.record({ waitMs: fc.nat(3_000), isRetry: fc.boolean() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), fc.nat(100), fc.nat(3), (steps, percent, minimum) => {
-        const budget = createRetryBudget(percent, minimum);
+        const budget = judged(percent, minimum);
         const granted: number[] = [];
         const seen: number[] = [];
         let now = 0;
@@ -83,7 +91,7 @@ describe("retry budget", () => {
           }
           const isShare = (inWindow(granted) + 1) * 100 <= inWindow(seen) * percent;
           const isMinimum = granted.filter((each) => each === second).length < minimum;
-          assert.equal(tryRetry(budget, now), isShare || isMinimum);
+          assert.equal(tryRetry(budget, now, budget.policy), isShare || isMinimum);
           if (isShare || isMinimum) granted.push(second);
         }
       }),

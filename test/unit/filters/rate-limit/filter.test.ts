@@ -20,7 +20,11 @@ function run(config: Record<string, unknown>, decision: LimitDecision | Promise<
   const limits = {
     open(rule: LimitRule) {
       rules.push(rule);
-      return { take: (key: string) => (keys.push(key), decision) };
+      const take = (key: string) => {
+        keys.push(key);
+        return decision;
+      };
+      return { take };
     },
   };
   const services = { limits, ownId: "orders#0", ownName: "default", onDryRunLimited: () => void dryRuns++ };

@@ -32,7 +32,8 @@ test("requests are told apart by what the key names and by nothing else", () => 
 test("a missing value falls back to the address, which no value can imitate", () => {
   const missing = keyOf(["header.x-key"], { clientAddress: "192.0.2.9" });
   assert.notEqual(missing, keyOf(["header.x-key"], { clientAddress: "192.0.2.8" }));
-  for (const forged of [missing, "192.0.2.9", "?192.0.2.9"]) assert.notEqual(keyOf(["header.x-key"], { headers: ["x-key", forged] }), missing);
+  for (const forged of [missing, "192.0.2.9", "?192.0.2.9"])
+    assert.notEqual(keyOf(["header.x-key"], { headers: ["x-key", forged] }), missing);
   assert.equal(keyOf(["a-{jwt.sub}-{request.path}"], { path: "/1" }), keyOf(["a-{jwt.sub}-{request.path}"], { path: "/2" }));
 });
 
