@@ -1,5 +1,5 @@
 /** Certificates and keys as text: can they be used together, for which names, and until when. */
-import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 
 export interface LoadedCertificate {
   /** SHA-256 of the leaf, as the configuration's version sees the certificate. */
@@ -44,7 +44,8 @@ function parseCertificate(pem: string): X509Certificate | null {
 
 /** The error of the crypto library is not shown: it says nothing to a reader, and could echo key material. */
 function parseKey(pem: string): KeyObject | string {
-  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem)) return "is encrypted: keys with a passphrase are not supported";
+  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem))
+    return "is encrypted: keys with a passphrase are not supported";
   if (!pem.includes("PRIVATE KEY-----")) return "is not a PEM private key";
   try {
     return createPrivateKey(pem);

@@ -5,7 +5,16 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import type {
-  BackendSpec, EndpointSpec, JwksSourceSpec, JwtProviderSpec, ListenerSpec, MatchSpec, RouteSpec, ServiceSpec, Snapshot, TelemetrySpec,
+  BackendSpec,
+  EndpointSpec,
+  JwksSourceSpec,
+  JwtProviderSpec,
+  ListenerSpec,
+  MatchSpec,
+  RouteSpec,
+  ServiceSpec,
+  Snapshot,
+  TelemetrySpec,
 } from "../engine/model/snapshot.js";
 import { parseDuration, parseSize } from "../engine/model/units.js";
 import { deepFreeze } from "./deep-freeze.js";
@@ -71,7 +80,14 @@ function compileListener(listener: CompleteListener, path: DocumentPath, input: 
     direction: listener.direction,
     protocol: listener.protocol,
     bind: address(listener.bind),
-    tls: listener.tls === undefined ? null : { certificates: listener.tls.certificates.map((files, index) => compileCertificate(files, [...path, "tls", "certificates", index], input)) },
+    tls:
+      listener.tls === undefined
+        ? null
+        : {
+            certificates: listener.tls.certificates.map((files, index) =>
+              compileCertificate(files, [...path, "tls", "certificates", index], input),
+            ),
+          },
     hostnames: lowerCase(listener.hostnames),
     trustedProxies: listener.trustedProxies,
     limits: {
@@ -130,7 +146,9 @@ function compileService(service: Service, path: DocumentPath, { materials }: Com
   };
   return {
     name: service.name,
-    endpoints: service.endpoints.static.map(({ address: hostAndPort, weight, zone, labels }): EndpointSpec => ({ ...address(hostAndPort), weight, zone, labels })),
+    endpoints: service.endpoints.static.map(
+      ({ address: hostAndPort, weight, zone, labels }): EndpointSpec => ({ ...address(hostAndPort), weight, zone, labels }),
+    ),
     protocol: service.protocol,
     tls: service.protocol === "https" ? tls : null,
     balance: { algorithm: service.balance.algorithm },

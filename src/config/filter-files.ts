@@ -21,7 +21,9 @@ export function inlineFilterFiles(tree: Tree, materials: Materials): Problem[] {
   eachItem(childOf(tree, "routes"), (route, routeIndex) => {
     eachItem(childOf(route, "filters"), (entry, index) => {
       for (const { path, isHeader } of TEXT_PLACES) {
-        visit(entry, path, ["routes", routeIndex, "filters", index], (map, key, at) => inline(map, key, { at, isHeader, materials, problems }));
+        visit(entry, path, ["routes", routeIndex, "filters", index], (map, key, at) =>
+          inline(map, key, { at, isHeader, materials, problems }),
+        );
       }
     });
   });
@@ -61,8 +63,17 @@ function inline(map: MapTree, key: string, { at, isHeader, materials, problems }
   if (entry === undefined || fileNode?.kind !== "scalar" || typeof fileNode.value !== "string") return;
   const written = `{file: ${fileNode.written ?? fileNode.value}}`;
   const result = materials.read(fileNode.file.directory, fileNode.value);
-  if (!result.ok) problems.push(problemAt(fileNode, [...at, "file"], `cannot read ${JSON.stringify(fileNode.written ?? fileNode.value)}: ${result.message}`));
+  if (!result.ok)
+    problems.push(
+      problemAt(fileNode, [...at, "file"], `cannot read ${JSON.stringify(fileNode.written ?? fileNode.value)}: ${result.message}`),
+    );
   const text = result.ok ? result.text : "";
-  const value: ScalarTree = { kind: "scalar", file: fileNode.file, offset: fileNode.offset, value: isHeader ? text.replace(/\r?\n$/, "") : text, written };
+  const value: ScalarTree = {
+    kind: "scalar",
+    file: fileNode.file,
+    offset: fileNode.offset,
+    value: isHeader ? text.replace(/\r?\n$/, "") : text,
+    written,
+  };
   map.entries.set(key, { ...entry, value });
 }

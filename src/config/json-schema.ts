@@ -20,7 +20,12 @@ export function jsonSchemaText(): string {
 
 type JsonNode = Record<string, unknown>;
 
-const FILE_REFERENCE: JsonNode = { type: "object", properties: { file: { type: "string" } }, required: ["file"], additionalProperties: false };
+const FILE_REFERENCE: JsonNode = {
+  type: "object",
+  properties: { file: { type: "string" } },
+  required: ["file"],
+  additionalProperties: false,
+};
 
 /** Text of filters may come from a file; their own schemas do not know that. */
 function allowFile(root: JsonNode, path: readonly string[]): void {

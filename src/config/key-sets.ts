@@ -6,11 +6,23 @@ export type Jwk = Readonly<Record<string, unknown>>;
 export type KeyFamily = "symmetric" | "asymmetric";
 
 export type KeyResult =
-  | { readonly ok: true; readonly family: KeyFamily; readonly algorithms: readonly string[]; readonly jwk: Jwk; readonly hasPrivatePart: boolean }
+  | {
+      readonly ok: true;
+      readonly family: KeyFamily;
+      readonly algorithms: readonly string[];
+      readonly jwk: Jwk;
+      readonly hasPrivatePart: boolean;
+    }
   | { readonly ok: false; readonly message: string; readonly hint?: string };
 
 const RSA_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
-const CURVE_ALGORITHMS: Readonly<Record<string, string>> = { "P-256": "ES256", "P-384": "ES384", "P-521": "ES512", Ed25519: "EdDSA", Ed448: "EdDSA" };
+const CURVE_ALGORITHMS: Readonly<Record<string, string>> = {
+  "P-256": "ES256",
+  "P-384": "ES384",
+  "P-521": "ES512",
+  Ed25519: "EdDSA",
+  Ed448: "EdDSA",
+};
 const MIN_RSA_BITS = 2048;
 const PRIVATE_MEMBERS: ReadonlySet<string> = new Set(["d", "p", "q", "dp", "dq", "qi", "oth"]);
 
@@ -35,19 +47,27 @@ export function inspectKey(jwk: Jwk): KeyResult {
   const hasPrivatePart = Object.hasOwn(jwk, "d");
   const publicJwk = Object.fromEntries(Object.entries(jwk).filter(([member]) => !PRIVATE_MEMBERS.has(member)));
   const algorithms = jwk["kty"] === "RSA" ? RSA_ALGORITHMS : curveAlgorithms(jwk);
-  if (algorithms === null) return { ok: false, message: "has a key type or curve that cannot verify tokens", hint: "kty RSA, EC (P-256, P-384, P-521), OKP (Ed25519) or oct" };
+  if (algorithms === null)
+    return {
+      ok: false,
+      message: "has a key type or curve that cannot verify tokens",
+      hint: "kty RSA, EC (P-256, P-384, P-521), OKP (Ed25519) or oct",
+    };
   const bits = strength(publicJwk);
   if (bits === null) return { ok: false, message: "is not a valid key" };
-  if (jwk["kty"] === "RSA" && bits < MIN_RSA_BITS) return { ok: false, message: `is an RSA key of ${bits} bits`, hint: `at least ${MIN_RSA_BITS} are needed` };
+  if (jwk["kty"] === "RSA" && bits < MIN_RSA_BITS)
+    return { ok: false, message: `is an RSA key of ${bits} bits`, hint: `at least ${MIN_RSA_BITS} are needed` };
   return { ok: true, family: "asymmetric", algorithms: restrict(algorithms, jwk), jwk: publicJwk, hasPrivatePart };
 }
 
 function inspectSecret(jwk: Jwk): KeyResult {
   const secret = jwk["k"];
-  if (typeof secret !== "string" || !/^[A-Za-z0-9_-]+$/.test(secret)) return { ok: false, message: "needs its secret in k, base64url without padding" };
+  if (typeof secret !== "string" || !/^[A-Za-z0-9_-]+$/.test(secret))
+    return { ok: false, message: "needs its secret in k, base64url without padding" };
   const bytes = Buffer.from(secret, "base64url").length;
   const algorithms = ["HS256", "HS384", "HS512"].filter((algorithm) => bytes * 8 >= Number(algorithm.slice(2)));
-  if (algorithms.length === 0) return { ok: false, message: `is a secret of ${bytes} bytes`, hint: "HS256 needs at least 32 (RFC 7518 §3.2)" };
+  if (algorithms.length === 0)
+    return { ok: false, message: `is a secret of ${bytes} bytes`, hint: "HS256 needs at least 32 (RFC 7518 §3.2)" };
   return { ok: true, family: "symmetric", algorithms: restrict(algorithms, jwk), jwk, hasPrivatePart: false };
 }
 

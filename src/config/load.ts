@@ -78,6 +78,8 @@ function build(tree: Tree, { problems, options, yamlFiles }: BuildInput): Config
 
 /** A misplaced value can be met by several rules: one report of it is enough. */
 function failure(problems: readonly Problem[]): ConfigResult {
-  const unique = new Map(problems.map((problem) => [JSON.stringify([problem.file, problem.line, problem.column, problem.path, problem.message]), problem]));
+  const unique = new Map(
+    problems.map((problem) => [JSON.stringify([problem.file, problem.line, problem.column, problem.path, problem.message]), problem]),
+  );
   return { ok: false, problems: sortProblems([...unique.values()]) };
 }

@@ -4,10 +4,10 @@
  */
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
+import type { LoadedCertificate } from "./certificates.js";
 import type { Jwk } from "./key-sets.js";
 import { type DocumentPath, formatPath } from "./problems.js";
 import { reason } from "./source.js";
-import type { LoadedCertificate } from "./certificates.js";
 
 /** Certificates, keys and key sets are kilobytes; anything larger is the wrong file. */
 const MAX_BYTES = 4 * 1024 * 1024;

@@ -43,9 +43,7 @@ export function formatPath(path: DocumentPath): string {
 
 /** Document order, so that a list of problems can be worked through from top to bottom. */
 export function sortProblems(problems: readonly Problem[]): Problem[] {
-  return [...problems].sort(
-    (a, b) => compareText(a.file, b.file) || a.line - b.line || a.column - b.column || compareText(a.path, b.path),
-  );
+  return [...problems].sort((a, b) => compareText(a.file, b.file) || a.line - b.line || a.column - b.column || compareText(a.path, b.path));
 }
 
 function compareText(a: string, b: string): number {

@@ -2,8 +2,9 @@
  * YAML text → tree. Handles what is YAML's own: syntax errors, duplicate keys, anchors and aliases, merge keys (`<<`),
  * and the limits that keep a hostile or broken file from taking the process with it. `${…}` is resolved on the way.
  */
+
+import type { Alias, CST, Document, Node, ParsedNode, YAMLMap, YAMLSeq, Scalar as YamlScalar } from "yaml";
 import { Composer, isAlias, isMap, isScalar, isSeq, Parser } from "yaml";
-import type { Alias, CST, Document, Node, ParsedNode, Scalar as YamlScalar, YAMLMap, YAMLSeq } from "yaml";
 import { cstDepth } from "./cst-depth.js";
 import type { DocumentPath, Problem } from "./problems.js";
 import type { SourceFile, SourceText } from "./source.js";

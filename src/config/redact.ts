@@ -30,7 +30,11 @@ const SECRET_HEADERS = /^(authorization|proxy-authorization|cookie|set-cookie|.*
 const SECRET_MEMBERS: ReadonlySet<string> = new Set(["k", "d", "p", "q", "dp", "dq", "qi", "oth"]);
 
 export function isSecretPath(path: DocumentPath): boolean {
-  return SECRET_PATHS.some((secret) => path.length >= secret.length && secret.every((part, i) => part === path[i] || (typeof part === "number" && typeof path[i] === "number")));
+  return SECRET_PATHS.some(
+    (secret) =>
+      path.length >= secret.length &&
+      secret.every((part, i) => part === path[i] || (typeof part === "number" && typeof path[i] === "number")),
+  );
 }
 
 /** The effective configuration, defaults filled in, every secret replaced; plain data, safe to print. */

@@ -9,7 +9,7 @@ import { isSecretPath } from "./redact.js";
 import { documentSchema, type WrittenDocument } from "./schema/document.js";
 import { filterEntrySchema } from "./schema/filters.js";
 import { isPlannedKey, isPlannedValue } from "./schema/not-yet.js";
-import { nodeAt, placeOf, placeOfKey, problemAt, type ScalarTree, toPlain, type Tree } from "./tree.js";
+import { nodeAt, placeOf, placeOfKey, problemAt, type ScalarTree, type Tree, toPlain } from "./tree.js";
 
 /** What is left of a value when its invalid parts are taken out; undefined: not written, or not valid. */
 export type Draft<T> = T extends readonly (infer Item)[]
@@ -59,10 +59,13 @@ function numberOrBoolean(text: string): number | boolean | null {
 function describe(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === "invalid_type") return describeType(issue.expected, issue.input);
   if (issue.code === "invalid_value") return describeChoice(issue.values.map(String), issue.input);
-  if (issue.code === "invalid_union" && issue.options !== undefined) return describeChoice((issue.options as unknown[]).map(String), issue.input);
+  if (issue.code === "invalid_union" && issue.options !== undefined)
+    return describeChoice((issue.options as unknown[]).map(String), issue.input);
   if (issue.code === "unrecognized_keys") return knownKeys(issue.inst).join(" ");
-  if (issue.code === "too_small") return issue.origin === "number" || issue.origin === "int" ? `must be at least ${issue.minimum}` : "must not be empty";
-  if (issue.code === "too_big") return issue.origin === "number" || issue.origin === "int" ? `must be at most ${issue.maximum}` : "is too long";
+  if (issue.code === "too_small")
+    return issue.origin === "number" || issue.origin === "int" ? `must be at least ${issue.minimum}` : "must not be empty";
+  if (issue.code === "too_big")
+    return issue.origin === "number" || issue.origin === "int" ? `must be at most ${issue.maximum}` : "is too long";
   return undefined;
 }
 
@@ -73,7 +76,13 @@ function describeChoice(choices: readonly string[], input: unknown): string {
 }
 
 const TYPE_NAMES: Readonly<Record<string, string>> = {
-  string: "text", number: "a number", int: "a whole number", boolean: "true or false", array: "a list", object: "a map", record: "a map",
+  string: "text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "a map",
+  record: "a map",
 };
 
 function describeType(expected: string, input: unknown): string {
@@ -121,7 +130,12 @@ function unionProblems(issue: Extract<Issue, { code: "invalid_union" }>, tree: T
   const fitting = issue.errors.find((errors) => !errors.some((error) => error.path.length === 0 && wantedBy(error) !== ""));
   const chosen = fitting ?? issue.errors[0] ?? [];
   if (fitting === undefined && nodeAt(tree, path) !== null) {
-    const wanted = new Set(issue.errors.flat().map(wantedBy).filter((text) => text !== ""));
+    const wanted = new Set(
+      issue.errors
+        .flat()
+        .map(wantedBy)
+        .filter((text) => text !== ""),
+    );
     return [schemaProblem(tree, path, `expected ${[...wanted].join(" or ")}`, "")];
   }
   return chosen.flatMap((error) => problemsOf({ ...error, path: [...issue.path, ...error.path] } as Issue, tree));

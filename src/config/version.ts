@@ -8,7 +8,9 @@ import type { CompileInput } from "./compile.js";
 
 export function versionOf(content: Omit<Snapshot, "version">, { document, materials }: CompileInput): string {
   const listeners = content.listeners.map((listener, index) => {
-    const certificates = listener.tls?.certificates.map((_, position) => materials.certificate(["listeners", index, "tls", "certificates", position])?.fingerprint);
+    const certificates = listener.tls?.certificates.map(
+      (_, position) => materials.certificate(["listeners", index, "tls", "certificates", position])?.fingerprint,
+    );
     return { ...listener, tls: certificates ?? null };
   });
   // `auto` and not the number it stands for here; the path as written and not where it leads here.

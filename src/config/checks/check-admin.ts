@@ -9,7 +9,11 @@ export function checkAdmin(document: DocumentDraft, context: CheckContext): void
   const { checker } = context;
   const address = parseAddress(document.admin?.bind ?? "");
   if (address !== null && !isLoopback(address.host) && !checker.isWritten(PATH)) {
-    checker.error(["admin", "bind"], `${checker.quote(["admin", "bind"])} can be reached from outside, so a token is required`, "add admin.token, or bind to 127.0.0.1");
+    checker.error(
+      ["admin", "bind"],
+      `${checker.quote(["admin", "bind"])} can be reached from outside, so a token is required`,
+      "add admin.token, or bind to 127.0.0.1",
+    );
   }
   const token = readToken(document.admin?.token, context);
   if (token === null) return;

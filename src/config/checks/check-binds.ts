@@ -37,5 +37,9 @@ function report(bind: Bind, other: Bind, checker: Checker): void {
   const subject = checker.isWritten(bind.path) ? checker.quote(bind.path) : "the default 127.0.0.1:9901";
   // A default of the admin API has no place of its own in the document.
   const at = isAdmin && !checker.isWritten(bind.path) ? other.path : bind.path;
-  checker.error(at, `${subject} ${bind.host === other.host ? "is taken" : "overlaps"}`, `the other is at ${checker.where(other.path)}${at === other.path ? ": write admin.bind" : ""}`);
+  checker.error(
+    at,
+    `${subject} ${bind.host === other.host ? "is taken" : "overlaps"}`,
+    `the other is at ${checker.where(other.path)}${at === other.path ? ": write admin.bind" : ""}`,
+  );
 }

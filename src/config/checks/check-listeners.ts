@@ -3,8 +3,8 @@ import { parseSize } from "../../engine/model/units.js";
 import { loadCertificate } from "../certificates.js";
 import type { DocumentPath } from "../problems.js";
 import type { CheckContext, DocumentDraft } from "./check-document.js";
-import { readFileAt } from "./read-text.js";
 import type { Checker } from "./checker.js";
+import { readFileAt } from "./read-text.js";
 
 type ListenerDraft = NonNullable<NonNullable<DocumentDraft["listeners"]>[number]>;
 
@@ -57,7 +57,11 @@ function checkCertificate(
   return result.certificate.names;
 }
 
-function warnOnDates(certificate: { readonly notBeforeMs: number; readonly notAfterMs: number }, path: DocumentPath, context: CheckContext): void {
+function warnOnDates(
+  certificate: { readonly notBeforeMs: number; readonly notAfterMs: number },
+  path: DocumentPath,
+  context: CheckContext,
+): void {
   const { checker, nowMs } = context;
   const day = (timeMs: number) => new Date(timeMs).toISOString().slice(0, 10);
   if (certificate.notAfterMs <= nowMs) checker.warn(path, `the certificate expired on ${day(certificate.notAfterMs)}`);
@@ -75,7 +79,12 @@ export function checkRepeats(
     if (value === undefined) return;
     const first = seen.get(value.toLowerCase());
     if (first === undefined) seen.set(value.toLowerCase(), index);
-    else checker.error([...path, index], `${checker.quote([...path, index])} is written twice`, `the first is at ${checker.where([...path, first])}`);
+    else
+      checker.error(
+        [...path, index],
+        `${checker.quote([...path, index])} is written twice`,
+        `the first is at ${checker.where([...path, first])}`,
+      );
   });
 }
 
@@ -90,6 +99,10 @@ function warnOnHeaderSizes(document: DocumentDraft, checker: Checker): void {
   sizes.forEach((size, index) => {
     if (size === null || size === largest) return;
     const path = ["listeners", index, "limits", "maxHeaderBytes"];
-    checker.warn(path, `another listener allows ${largest} bytes of headers, which then holds for this one too`, "the limit is process-wide: write the same value for all listeners");
+    checker.warn(
+      path,
+      `another listener allows ${largest} bytes of headers, which then holds for this one too`,
+      "the limit is process-wide: write the same value for all listeners",
+    );
   });
 }

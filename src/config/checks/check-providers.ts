@@ -63,10 +63,13 @@ function checkFixed(provider: ProviderDraft, families: Set<KeyFamily> | null, pa
     if (checker.isWritten([...path, "jwks", key])) checker.error([...path, "jwks", key], "has an effect only with jwks.uri");
   }
   const found = readKeys(provider, path, context);
-  if (found === null) return;
+  if (found === null || found.keys.length === 0) return;
   const keys = checkKeys(found.keys, found.at, context);
   if (keys === null) return;
-  context.materials.setKeys([...path, "jwks"], keys.map((key) => key.jwk));
+  context.materials.setKeys(
+    [...path, "jwks"],
+    keys.map((key) => key.jwk),
+  );
   checkFit(provider, families, { keys, at: found.at, path }, context);
 }
 
@@ -78,7 +81,8 @@ interface KeySource {
 
 function readKeys(provider: ProviderDraft, path: DocumentPath, context: CheckContext): KeySource | null {
   const inline = provider.jwks?.inline?.keys;
-  if (inline !== undefined) return inline.includes(undefined) ? null : { keys: inline as readonly Jwk[], at: [...path, "jwks", "inline", "keys"] };
+  if (inline !== undefined)
+    return inline.includes(undefined) ? null : { keys: inline as readonly Jwk[], at: [...path, "jwks", "inline", "keys"] };
   const file = provider.jwks?.file;
   const at = [...path, "jwks", "file"];
   const text = file === undefined ? null : readFileAt(at, file, context);
@@ -100,7 +104,8 @@ function checkKeys(keys: readonly Jwk[], at: DocumentPath, context: CheckContext
     const result = inspectKey(jwk);
     if (!result.ok) checker.error(path, `key ${index + 1} ${result.message}`, result.hint);
     else usable.push(result);
-    if (result.ok && result.hasPrivatePart) checker.warn(path, `key ${index + 1} holds a private key`, "the public part is enough to verify; keep the rest away from here");
+    if (result.ok && result.hasPrivatePart)
+      checker.warn(path, `key ${index + 1} holds a private key`, "the public part is enough to verify; keep the rest away from here");
   });
   return usable.length === keys.length ? usable : null;
 }
@@ -125,5 +130,9 @@ function checkFit(
   if (isWritten && families === null) return;
   const allowed = new Set(provider.algorithms ?? []);
   const fits = set.keys.some((key) => key.algorithms.some((algorithm) => !isWritten || allowed.has(algorithm as never)));
-  if (!fits) checker.error(isWritten ? [...set.path, "algorithms"] : set.at, "no key of the set can be used with an allowed algorithm: every token would be refused");
+  if (!fits)
+    checker.error(
+      isWritten ? [...set.path, "algorithms"] : set.at,
+      "no key of the set can be used with an allowed algorithm: every token would be refused",
+    );
 }

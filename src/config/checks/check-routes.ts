@@ -35,7 +35,9 @@ export function checkRoutes(document: DocumentDraft, names: RouteNames, checker:
 }
 
 function checkRouteListeners(route: RouteDraft, path: DocumentPath, names: RouteNames, checker: Checker): void {
-  (route.listeners ?? []).forEach((name, index) => checkReference(names.listeners, "listener", name, [...path, "listeners", index], checker));
+  (route.listeners ?? []).forEach((name, index) =>
+    checkReference(names.listeners, "listener", name, [...path, "listeners", index], checker),
+  );
   checkRepeats(route.listeners, [...path, "listeners"], checker);
 }
 
@@ -52,7 +54,11 @@ function checkMatches(route: RouteDraft, path: DocumentPath, checker: Checker): 
     checkRepeatedNames(match?.queryParams, [...at, "queryParams"], checker, false);
     checkRepeats(match?.methods, [...at, "methods"], checker);
     if (match?.path?.value !== undefined && !isNormalised(match.path.value)) {
-      checker.warn([...at, "path", "value"], "never matches on listeners that normalise paths", "no empty segments, and percent-encoding in upper case, only where it is needed");
+      checker.warn(
+        [...at, "path", "value"],
+        "never matches on listeners that normalise paths",
+        "no empty segments, and percent-encoding in upper case, only where it is needed",
+      );
     }
   });
 }
@@ -73,7 +79,12 @@ function checkRepeatedNames(fields: readonly NamedDraft[] | undefined, path: Doc
   (fields ?? []).forEach((field, index) => {
     if (field?.name === undefined) return;
     const name = isCaseless ? field.name.toLowerCase() : field.name;
-    if (seen.has(name)) checker.error([...path, index, "name"], `${checker.quote([...path, index, "name"])} is matched twice`, "all conditions must hold, so one of them is enough or none can");
+    if (seen.has(name))
+      checker.error(
+        [...path, index, "name"],
+        `${checker.quote([...path, index, "name"])} is matched twice`,
+        "all conditions must hold, so one of them is enough or none can",
+      );
     seen.add(name);
   });
 }
@@ -95,8 +106,10 @@ function checkFilters(route: RouteDraft, path: DocumentPath, names: RouteNames, 
     }
     const facts = factsOf(filter);
     if (replier !== "") checker.warn(at, `never runs: ${replier} before it always replies`);
-    if (facts.jwtProvider !== "") checkReference(names.providers, "jwt provider", facts.jwtProvider, [...at, filter.type, "provider"], checker);
-    if (facts.readsPrincipal && !hasJwt) checker.error([...at, filter.type], "reads the token's claims, but no jwt filter stands before it", "put a jwt filter first");
+    if (facts.jwtProvider !== "")
+      checkReference(names.providers, "jwt provider", facts.jwtProvider, [...at, filter.type, "provider"], checker);
+    if (facts.readsPrincipal && !hasJwt)
+      checker.error([...at, filter.type], "reads the token's claims, but no jwt filter stands before it", "put a jwt filter first");
     hasJwt ||= facts.jwtProvider !== "";
     if (facts.alwaysReplies && replier === "") replier = filter.type;
   });
@@ -105,7 +118,12 @@ function checkFilters(route: RouteDraft, path: DocumentPath, names: RouteNames, 
 
 function readFilter(entry: object, path: DocumentPath, checker: Checker): { readonly type: string; readonly config: unknown } | null {
   const written = FILTER_NAMES.filter((name) => checker.isWritten([...path, name]));
-  if (written.length > 1) checker.error(path, `holds ${written.length} filters: ${written.join(", ")}`, "begin each filter with its own dash, so that their order is clear");
+  if (written.length > 1)
+    checker.error(
+      path,
+      `holds ${written.length} filters: ${written.join(", ")}`,
+      "begin each filter with its own dash, so that their order is clear",
+    );
   if (written.length === 0 && checker.isEmptyMap(path)) checker.error(path, "holds no filter", `write one of ${FILTER_NAMES.join(", ")}`);
   return written.length === 1 ? filterOf(entry) : null;
 }
@@ -118,9 +136,15 @@ function checkBackends(
 ): void {
   const { backends } = route;
   if (backends === undefined) return;
-  backends.forEach((backend, index) => checkReference(context.names.services, "service", backend?.service, [...path, "backends", index, "service"], checker));
+  backends.forEach((backend, index) =>
+    checkReference(context.names.services, "service", backend?.service, [...path, "backends", index, "service"], checker),
+  );
   if (backends.length === 0 && context.alwaysReplies === false) {
-    checker.error(path, "has no backends, and no filter that always replies", "add backends: [{service: …}], or a redirect or respond filter");
+    checker.error(
+      path,
+      "has no backends, and no filter that always replies",
+      "add backends: [{service: …}], or a redirect or respond filter",
+    );
   }
   if (backends.length > 0 && context.alwaysReplies === true) checker.warn([...path, "backends"], "are never used: a filter always replies");
   if (backends.length > 0 && backends.every((backend) => backend?.weight === 0)) {
@@ -133,6 +157,8 @@ function checkTimeouts(route: RouteDraft, path: DocumentPath, checker: Checker):
   const backendRequestMs = parseDuration(route.timeouts?.backendRequest ?? "0s") ?? 0;
   if (requestMs === 0 || backendRequestMs <= requestMs) return;
   const at = [...path, "timeouts", "backendRequest"];
-  const limit = checker.isWritten([...path, "timeouts", "request"]) ? "timeouts.request" : `timeouts.request, which is ${route.timeouts?.request} by default`;
+  const limit = checker.isWritten([...path, "timeouts", "request"])
+    ? "timeouts.request"
+    : `timeouts.request, which is ${route.timeouts?.request} by default`;
   checker.error(at, `must not be longer than ${limit}`);
 }

@@ -17,11 +17,15 @@ function checkService(service: ServiceDraft, path: DocumentPath, context: CheckC
   const { checker } = context;
   const endpoints = service.endpoints?.static ?? [];
   const at = [...path, "endpoints", "static"];
-  checkRepeats(endpoints.map((endpoint) => endpoint?.address), at, {
-    error: (repeat: DocumentPath, message: string, hint?: string) => checker.error([...repeat, "address"], message, hint),
-    quote: (repeat: DocumentPath) => checker.quote([...repeat, "address"]),
-    where: (repeat: DocumentPath) => checker.where(repeat),
-  });
+  checkRepeats(
+    endpoints.map((endpoint) => endpoint?.address),
+    at,
+    {
+      error: (repeat: DocumentPath, message: string, hint?: string) => checker.error([...repeat, "address"], message, hint),
+      quote: (repeat: DocumentPath) => checker.quote([...repeat, "address"]),
+      where: (repeat: DocumentPath) => checker.where(repeat),
+    },
+  );
   if (endpoints.length > 0 && endpoints.every((endpoint) => endpoint?.weight === 0)) {
     checker.warn(at, "every endpoint has weight 0: the service takes no traffic");
   }
@@ -31,10 +35,14 @@ function checkService(service: ServiceDraft, path: DocumentPath, context: CheckC
 function checkTls(service: ServiceDraft, path: DocumentPath, context: CheckContext): void {
   const { checker } = context;
   const at = [...path, "tls"];
-  if (service.protocol === "http1" && checker.isWritten(at)) checker.error(at, "has no effect with protocol http1", "write protocol: https");
+  if (service.protocol === "http1" && checker.isWritten(at))
+    checker.error(at, "has no effect with protocol http1", "write protocol: https");
   if (service.tls === undefined) return;
   if (service.tls.insecureSkipVerify === true) {
-    checker.warn([...at, "insecureSkipVerify"], "certificates of this service are not verified: anyone in between can read and change its traffic");
+    checker.warn(
+      [...at, "insecureSkipVerify"],
+      "certificates of this service are not verified: anyone in between can read and change its traffic",
+    );
   }
   if (service.tls.serverName?.startsWith("*.") === true) checker.error([...at, "serverName"], "must be one name, not a wildcard");
   readRoots([...at, "ca"], service.tls.ca, context);

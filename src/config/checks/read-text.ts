@@ -1,6 +1,7 @@
 /** Reads what a path or a `{file: …}` in the document points to, and reports it when that is not possible. */
-import type { DocumentPath } from "../problems.js";
+
 import { countRoots } from "../certificates.js";
+import type { DocumentPath } from "../problems.js";
 import type { CheckContext } from "./check-document.js";
 
 export type TextValue = string | { readonly file?: string | undefined };

@@ -1,7 +1,7 @@
 /** The whole document. Defaults live here and in the block schemas, nowhere else. */
 import { z } from "zod";
 import { type CompleteListener, completeListener, listenerSchema } from "./listener.js";
-import { completeProvider, type CompleteProvider, jwtProviderSchema } from "./provider.js";
+import { type CompleteProvider, completeProvider, jwtProviderSchema } from "./provider.js";
 import { routeSchema } from "./route.js";
 import { serviceSchema } from "./service.js";
 import { bindAddress, duration, filePath, textOrFile } from "./values.js";

@@ -18,7 +18,9 @@ const tls = z.strictObject({
 const limits = z.strictObject({
   maxHeaderBytes: size()
     .default("16KiB")
-    .describe("Request line and fields together. Process-wide on http and https listeners: the largest value of all listeners holds for each."),
+    .describe(
+      "Request line and fields together. Process-wide on http and https listeners: the largest value of all listeners holds for each.",
+    ),
   maxBodyBytes: size().optional().describe("Request body; 0: unlimited. Default: 10MiB on ingress, unlimited elsewhere."),
   maxConnections: z.int().min(1).max(10_000_000).default(10_000).describe("Open connections per worker."),
 });
@@ -35,7 +37,9 @@ const hardening = z.strictObject({
   dropForwardedHeaders: z
     .boolean()
     .optional()
-    .describe("Drop X-Forwarded-*, Forwarded, X-Forwarded-Client-Cert and X-Request-Id unless the peer is in trustedProxies. Danger: off lets callers forge them."),
+    .describe(
+      "Drop X-Forwarded-*, Forwarded, X-Forwarded-Client-Cert and X-Request-Id unless the peer is in trustedProxies. Danger: off lets callers forge them.",
+    ),
 });
 
 export const listenerSchema = z.strictObject({

@@ -1,10 +1,8 @@
 /** `providers.jwt`: who issues tokens, and where the keys to verify them come from. */
 import { z } from "zod";
-import { type Flaw, duration, filePath, name, positiveDuration, text, textOrFile } from "./values.js";
+import { duration, type Flaw, filePath, name, positiveDuration, text, textOrFile } from "./values.js";
 
-export const ASYMMETRIC_ALGORITHMS = [
-  "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
-] as const;
+export const ASYMMETRIC_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"] as const;
 export const SYMMETRIC_ALGORITHMS = ["HS256", "HS384", "HS512"] as const;
 
 function uriFlaw(value: string): Flaw | null {
@@ -42,7 +40,9 @@ export const jwtProviderSchema = z.strictObject({
 
 export type JwtProvider = z.output<typeof jwtProviderSchema>;
 
-export type CompleteProvider = JwtProvider & { algorithms: (typeof ASYMMETRIC_ALGORITHMS)[number][] | NonNullable<JwtProvider["algorithms"]> };
+export type CompleteProvider = JwtProvider & {
+  algorithms: (typeof ASYMMETRIC_ALGORITHMS)[number][] | NonNullable<JwtProvider["algorithms"]>;
+};
 
 /** Secrets never come by default: a public key could be taken for one. */
 export function completeProvider(provider: JwtProvider): CompleteProvider {

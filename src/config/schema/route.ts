@@ -4,7 +4,10 @@ import { filterEntrySchema } from "./filters.js";
 import { duration, headerName, headerValue, hostname, matchPath, method, name, weight } from "./values.js";
 
 const pathMatch = z.strictObject({
-  type: z.enum(["Exact", "PathPrefix"]).default("PathPrefix").describe("PathPrefix matches whole segments: /a matches /a and /a/b, not /ab."),
+  type: z
+    .enum(["Exact", "PathPrefix"])
+    .default("PathPrefix")
+    .describe("PathPrefix matches whole segments: /a matches /a and /a/b, not /ab."),
   value: matchPath().default("/"),
 });
 
@@ -32,11 +35,18 @@ const backend = z.strictObject({
 
 const timeouts = z.strictObject({
   request: duration().default("15s").describe("From accept to the last byte of the response; 0s disables."),
-  backendRequest: duration().default("0s").describe("One attempt, from its start to the response's head; 0s: only the request timeout holds."),
+  backendRequest: duration()
+    .default("0s")
+    .describe("One attempt, from its start to the response's head; 0s: only the request timeout holds."),
 });
 
 const retry = z.strictObject({
-  attempts: z.int().min(0).max(10).default(1).describe("Further attempts after the first, to another endpoint; idempotent requests only. 0 disables."),
+  attempts: z
+    .int()
+    .min(0)
+    .max(10)
+    .default(1)
+    .describe("Further attempts after the first, to another endpoint; idempotent requests only. 0 disables."),
   budgetPercent: z.number().min(0).max(100).default(20).describe("Retries as a share of requests, per service and worker."),
   budgetMinPerSecond: z.number().min(0).max(100_000).default(10).describe("Retries that are always allowed, per service and worker."),
 });
@@ -45,11 +55,7 @@ export const routeSchema = z.strictObject({
   name: name(),
   listeners: z.array(z.string()).min(1).optional().describe("Names of listeners. Default: all listeners of direction ingress."),
   hostnames: z.array(hostname()).default([]).describe("Exact or *.example.com; empty: every host."),
-  match: z
-    .array(match)
-    .min(1)
-    .prefault([{}])
-    .describe("Any of. Default: every path."),
+  match: z.array(match).min(1).prefault([{}]).describe("Any of. Default: every path."),
   filters: z.array(filterEntrySchema).default([]).describe("Run in this order, before the backend is chosen."),
   backends: z.array(backend).default([]).describe("May be left out only when a filter always replies."),
   timeouts: timeouts.prefault({}),

@@ -12,12 +12,20 @@ const endpoint = z.strictObject({
 const tls = z.strictObject({
   serverName: hostname().optional().describe("Name that is sent as SNI and verified. Default: the endpoint's host."),
   ca: textOrFile(filePath()).optional().describe("PEM file of the trusted roots. Default: the system's."),
-  insecureSkipVerify: z.boolean().default(false).describe("Danger: accepts any certificate, so anyone in between can read and change traffic."),
+  insecureSkipVerify: z
+    .boolean()
+    .default(false)
+    .describe("Danger: accepts any certificate, so anyone in between can read and change traffic."),
 });
 
 const circuit = z.strictObject({
   maxConnections: z.int().min(1).max(1_000_000).default(1024).describe("Open connections per endpoint and worker."),
-  maxPendingRequests: z.int().min(0).max(1_000_000).default(1024).describe("Requests that may wait for a connection, per endpoint and worker."),
+  maxPendingRequests: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(1024)
+    .describe("Requests that may wait for a connection, per endpoint and worker."),
 });
 
 const timeouts = z.strictObject({

@@ -47,7 +47,10 @@ export const name = () =>
   text((value) =>
     NAME.test(value)
       ? null
-      : { message: "{value} is not a valid name", hint: "at most 63 letters, digits, dots, underscores and dashes; begins with a letter or digit" },
+      : {
+          message: "{value} is not a valid name",
+          hint: "at most 63 letters, digits, dots, underscores and dashes; begins with a letter or digit",
+        },
   ).meta({ pattern: NAME.source });
 
 /** Weights are whole numbers, as in the Gateway API. */
@@ -57,7 +60,9 @@ export const weight = () => z.int().min(0).max(1_000_000);
 export const bindAddress = () =>
   text((value) => {
     if (parseAddress(value) !== null) return null;
-    const hint = /^:?\d+$/.test(value) ? `write the address too: 0.0.0.0:${value.replace(":", "")}` : "write host:port, such as 0.0.0.0:8443 or [::1]:8080";
+    const hint = /^:?\d+$/.test(value)
+      ? `write the address too: 0.0.0.0:${value.replace(":", "")}`
+      : "write host:port, such as 0.0.0.0:8443 or [::1]:8080";
     return { message: "{value} is not an address to listen on", hint };
   });
 
@@ -66,7 +71,9 @@ export const endpointAddress = () =>
   text((value) => {
     const address = parseAddress(value);
     if (address !== null && address.port > 0) return null;
-    const hint = /^[a-z]+:\/\//i.test(value) ? "leave the scheme out; protocol: https makes it TLS" : "write host:port, such as 10.0.1.5:8080";
+    const hint = /^[a-z]+:\/\//i.test(value)
+      ? "leave the scheme out; protocol: https makes it TLS"
+      : "write host:port, such as 10.0.1.5:8080";
     return { message: "{value} is not an endpoint address", hint };
   });
 
@@ -76,13 +83,16 @@ export const cidr = () => text(cidrFlaw);
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 export const headerName = () =>
-  text((value) => (TOKEN.test(value) ? null : { message: "{value} is not a header name", hint: "letters, digits and dashes, without a colon" }));
+  text((value) =>
+    TOKEN.test(value) ? null : { message: "{value} is not a header name", hint: "letters, digits and dashes, without a colon" },
+  );
 
 export const headerValue = () =>
   text((value) => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is looked for
     if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value)) return { message: "must not hold line breaks or other control characters" };
-    if (value !== value.trim()) return { message: "must not begin or end with white space", hint: "a field's value never does, so it could not match" };
+    if (value !== value.trim())
+      return { message: "must not begin or end with white space", hint: "a field's value never does, so it could not match" };
     return null;
   });
 
@@ -100,7 +110,8 @@ export const matchPath = () =>
     if (!value.startsWith("/")) return { message: "must begin with /" };
     if (value.includes("?")) return { message: "must not hold a query", hint: "match the query with queryParams" };
     if (value.includes("#")) return { message: "must not hold a fragment: it is never sent" };
-    if (/[^\x21-\x7e]/.test(value)) return { message: "must be plain ASCII without spaces", hint: `percent-encode it: ${percentEncode(value)}` };
+    if (/[^\x21-\x7e]/.test(value))
+      return { message: "must be plain ASCII without spaces", hint: `percent-encode it: ${percentEncode(value)}` };
     if (/%(?![0-9A-Fa-f]{2})/.test(value)) return { message: "has a % that is not followed by two hex digits" };
     if (/(^|\/)\.\.?(\/|$)/.test(value)) return { message: "must not hold . or .. segments: requests are matched without them" };
     return null;

@@ -27,8 +27,6 @@ export function createRetryBudget(): RetryBudget {
   const requests = new Float64Array(BUCKET_COUNT);
   const retries = new Float64Array(BUCKET_COUNT);
   return {
-    budgetPercent,
-    budgetMinPerSecond,
     requests,
     retries,
     requestsInWindow: 0,

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { loadConfig, formatProblem, parseConfig } from "../../../src/config/index.js";
-import { accept, httpsDocument, makeCertificate, makeKey, MINIMAL, problemsOf, refuse, temporaryDirectory } from "./fixtures.js";
+import { formatProblem, loadConfig, parseConfig } from "../../../src/config/index.js";
+import { accept, httpsDocument, MINIMAL, makeCertificate, makeKey, problemsOf, refuse, temporaryDirectory } from "./fixtures.js";
 
 function listener(rest: string): string {
   return `listeners: [{ name: a, ${rest} }]`;
@@ -12,7 +12,10 @@ function listener(rest: string): string {
 test("https needs tls, and http has no place for it", () => {
   assert.match(refuse(listener('bind: "127.0.0.1:1", protocol: https'))[0] ?? "", /protocol https needs tls \(add tls:/);
   const problems = refuse(listener('bind: "127.0.0.1:1", protocol: http, tls: { certificates: [{ cert: a, key: b }] }'));
-  assert.ok(problems.some((problem) => /tls has no place on an http listener/.test(problem)), problems.join("\n"));
+  assert.ok(
+    problems.some((problem) => /tls has no place on an http listener/.test(problem)),
+    problems.join("\n"),
+  );
 });
 
 test("a certificate is served for the DNS names in it, lower-cased, until it ends", (context) => {
@@ -22,7 +25,12 @@ test("a certificate is served for the DNS names in it, lower-cased, until it end
   const result = loadConfig(join(directory, "w.yaml"), { env: {} });
   assert.ok(result.ok);
   assert.deepEqual(result.snapshot.listeners[0]?.tls?.certificates, [
-    { certPath: join(directory, "0.pem"), keyPath: join(directory, "0-key.pem"), names: ["api.example.com", "*.example.com"], notAfterMs: notAfter.getTime() },
+    {
+      certPath: join(directory, "0.pem"),
+      keyPath: join(directory, "0-key.pem"),
+      names: ["api.example.com", "*.example.com"],
+      notAfterMs: notAfter.getTime(),
+    },
   ]);
   assert.deepEqual(result.warnings, []);
 });
@@ -30,8 +38,16 @@ test("a certificate is served for the DNS names in it, lower-cased, until it end
 const PAIRS: readonly (readonly [string, { cert?: string; key?: string }, RegExp])[] = [
   ["a missing certificate", {}, /certificates\[0\]\.cert cannot read "0\.pem": no such file/],
   ["no PEM at all", { cert: "nonsense", key: "nonsense" }, /"0\.pem" is not a PEM certificate/],
-  ["a damaged certificate", { cert: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", key: "x" }, /is not a PEM certificate/],
-  ["an encrypted key", { key: "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n" }, /"0-key\.pem" is encrypted/],
+  [
+    "a damaged certificate",
+    { cert: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", key: "x" },
+    /is not a PEM certificate/,
+  ],
+  [
+    "an encrypted key",
+    { key: "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n" },
+    /"0-key\.pem" is encrypted/,
+  ],
   ["a damaged key", { key: "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" }, /is not a usable private key/],
 ];
 
@@ -41,14 +57,23 @@ for (const [what, files, expected] of PAIRS) {
     const all = what === "a missing certificate" ? {} : { "0.pem": files.cert ?? good.cert, "0-key.pem": files.key ?? good.key };
     const directory = temporaryDirectory(context, { "w.yaml": httpsDocument(), ...all });
     const problems = problemsOf(loadConfig(join(directory, "w.yaml"), { env: {} })).map(formatProblem);
-    assert.ok(problems.some((problem) => expected.test(problem)), problems.join("\n"));
+    assert.ok(
+      problems.some((problem) => expected.test(problem)),
+      problems.join("\n"),
+    );
     for (const problem of problems) assert.match(problem, /:7:\d+ /);
   });
 }
 
 test("swapped and foreign keys are told apart", (context) => {
   const { cert, key } = makeCertificate(["a.example"]);
-  const directory = temporaryDirectory(context, { "w.yaml": httpsDocument(2), "0.pem": key, "0-key.pem": cert, "1.pem": cert, "1-key.pem": makeKey() });
+  const directory = temporaryDirectory(context, {
+    "w.yaml": httpsDocument(2),
+    "0.pem": key,
+    "0-key.pem": cert,
+    "1.pem": cert,
+    "1-key.pem": makeKey(),
+  });
   const problems = problemsOf(loadConfig(join(directory, "w.yaml"), { env: {} })).map(formatProblem);
   assert.equal(problems.length, 2);
   assert.match(problems[0] ?? "", /"0\.pem" is not a PEM certificate \(it is a private key: are cert and key swapped\?\)/);
@@ -59,7 +84,13 @@ test("an expired certificate, and one not yet valid, are warnings", (context) =>
   const day = 86_400_000;
   const old = makeCertificate(["old.example"], { notBefore: new Date(Date.now() - 9 * day), notAfter: new Date(Date.now() - day) });
   const early = makeCertificate(["new.example"], { notBefore: new Date(Date.now() + day) });
-  const directory = temporaryDirectory(context, { "w.yaml": httpsDocument(2), "0.pem": old.cert, "0-key.pem": old.key, "1.pem": early.cert, "1-key.pem": early.key });
+  const directory = temporaryDirectory(context, {
+    "w.yaml": httpsDocument(2),
+    "0.pem": old.cert,
+    "0-key.pem": old.key,
+    "1.pem": early.cert,
+    "1-key.pem": early.key,
+  });
   const result = loadConfig(join(directory, "w.yaml"), { env: {} });
   assert.ok(result.ok);
   const warnings = result.warnings.map(formatProblem);
@@ -69,18 +100,45 @@ test("an expired certificate, and one not yet valid, are warnings", (context) =>
 
 test("a name in two certificates of a listener is a warning", (context) => {
   const { cert, key } = makeCertificate(["a.example"]);
-  const directory = temporaryDirectory(context, { "w.yaml": httpsDocument(2), "0.pem": cert, "0-key.pem": key, "1.pem": cert, "1-key.pem": key });
+  const directory = temporaryDirectory(context, {
+    "w.yaml": httpsDocument(2),
+    "0.pem": cert,
+    "0-key.pem": key,
+    "1.pem": cert,
+    "1-key.pem": key,
+  });
   const result = loadConfig(join(directory, "w.yaml"), { env: {} });
   assert.ok(result.ok);
   assert.match(result.warnings.map(formatProblem)[0] ?? "", /certificates\[1\] warning: a\.example is in an earlier certificate too/);
 });
 
 const HOSTNAMES: readonly (readonly [string, boolean])[] = [
-  ["example.com", true], ["*.example.com", true], ["localhost", true], ["EXAMPLE.com", true], ["xn--bcher-kva.example", true], ["my_host", true],
-  ["127.0.0.1", true], ["[::1]", true],
-  ["*", false], ["*.*.com", false], ["a.*.com", false], ["*example.com", false], ["example.com:80", false], ["https://example.com", false],
-  ["example.com/", false], ["example.com.", false], ["-a.com", false], ["a..com", false], ["", false], ["*.", false], ["bücher.example", false],
-  ["a b", false], ["999.1.1.1", false], ["::1", false], [`${"a".repeat(64)}.com`, false], ["a.".repeat(130) + "com", false],
+  ["example.com", true],
+  ["*.example.com", true],
+  ["localhost", true],
+  ["EXAMPLE.com", true],
+  ["xn--bcher-kva.example", true],
+  ["my_host", true],
+  ["127.0.0.1", true],
+  ["[::1]", true],
+  ["*", false],
+  ["*.*.com", false],
+  ["a.*.com", false],
+  ["*example.com", false],
+  ["example.com:80", false],
+  ["https://example.com", false],
+  ["example.com/", false],
+  ["example.com.", false],
+  ["-a.com", false],
+  ["a..com", false],
+  ["", false],
+  ["*.", false],
+  ["bücher.example", false],
+  ["a b", false],
+  ["999.1.1.1", false],
+  ["::1", false],
+  [`${"a".repeat(64)}.com`, false],
+  ["a.".repeat(130) + "com", false],
 ];
 
 for (const [hostname, isValid] of HOSTNAMES) {
@@ -98,8 +156,19 @@ test("hostnames are compared in lower case, so two spellings are one written twi
 });
 
 const CIDRS: readonly (readonly [string, boolean])[] = [
-  ["10.0.0.0/8", true], ["10.1.2.3", true], ["2001:db8::/32", true], ["::1", true], ["0.0.0.0/0", true],
-  ["10.0.0.0/33", false], ["2001:db8::/129", false], ["10.0.0/8", false], ["host/8", false], ["10.0.0.0/", false], ["10.0.0.0/-1", false], ["fe80::1%eth0", false], ["", false],
+  ["10.0.0.0/8", true],
+  ["10.1.2.3", true],
+  ["2001:db8::/32", true],
+  ["::1", true],
+  ["0.0.0.0/0", true],
+  ["10.0.0.0/33", false],
+  ["2001:db8::/129", false],
+  ["10.0.0/8", false],
+  ["host/8", false],
+  ["10.0.0.0/", false],
+  ["10.0.0.0/-1", false],
+  ["fe80::1%eth0", false],
+  ["", false],
 ];
 
 for (const [cidr, isValid] of CIDRS) {
@@ -110,8 +179,16 @@ for (const [cidr, isValid] of CIDRS) {
 }
 
 const BINDS: readonly (readonly [string, { host: string; port: number } | null])[] = [
-  ["0.0.0.0:8443", { host: "0.0.0.0", port: 8443 }], ["[::]:80", { host: "::", port: 80 }], ["localhost:0", { host: "localhost", port: 0 }],
-  ["::1:80", null], ["[1.2.3.4]:80", null], ["1.2.3.4", null], ["1.2.3.4:", null], [":80", null], ["1.2.3:80", null], ["a b:80", null],
+  ["0.0.0.0:8443", { host: "0.0.0.0", port: 8443 }],
+  ["[::]:80", { host: "::", port: 80 }],
+  ["localhost:0", { host: "localhost", port: 0 }],
+  ["::1:80", null],
+  ["[1.2.3.4]:80", null],
+  ["1.2.3.4", null],
+  ["1.2.3.4:", null],
+  [":80", null],
+  ["1.2.3:80", null],
+  ["a b:80", null],
 ];
 
 for (const [bind, expected] of BINDS) {
@@ -126,9 +203,15 @@ function listeners(...binds: string[]): string {
 }
 
 test("two listeners, or a listener and the admin API, cannot share an address", () => {
-  assert.match(refuse(listeners("1.2.3.4:80", "1.2.3.4:80"))[0] ?? "", /listeners\[1\]\.bind "1\.2\.3\.4:80" is taken \(the other is at test\.yaml:1\)/);
+  assert.match(
+    refuse(listeners("1.2.3.4:80", "1.2.3.4:80"))[0] ?? "",
+    /listeners\[1\]\.bind "1\.2\.3\.4:80" is taken \(the other is at test\.yaml:1\)/,
+  );
   assert.match(refuse(listeners("0.0.0.0:80", "1.2.3.4:80"))[0] ?? "", /overlaps/);
-  assert.match(refuse(listeners("127.0.0.1:9901"))[0] ?? "", /listeners\[0\]\.bind the default 127\.0\.0\.1:9901 is taken .*write admin\.bind/);
+  assert.match(
+    refuse(listeners("127.0.0.1:9901"))[0] ?? "",
+    /listeners\[0\]\.bind the default 127\.0\.0\.1:9901 is taken .*write admin\.bind/,
+  );
   assert.match(refuse(`${listeners("127.0.0.1:81")}\nadmin: { bind: "127.0.0.1:81" }`)[0] ?? "", /^test\.yaml:2:16 admin\.bind/);
 });
 
@@ -152,7 +235,10 @@ test("an admin API that others can reach needs a token", () => {
 });
 
 test("a token may come from a file, without the line break at its end", (context) => {
-  const directory = temporaryDirectory(context, { "w.yaml": `${MINIMAL}admin: { token: { file: secrets/token } }`, "secrets/token": "0123456789abcdefghij\n" });
+  const directory = temporaryDirectory(context, {
+    "w.yaml": `${MINIMAL}admin: { token: { file: secrets/token } }`,
+    "secrets/token": "0123456789abcdefghij\n",
+  });
   const result = loadConfig(join(directory, "w.yaml"), { env: {} });
   assert.ok(result.ok);
   assert.equal(result.snapshot.admin.token, "0123456789abcdefghij");

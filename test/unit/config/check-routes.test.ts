@@ -4,24 +4,64 @@ import { test } from "node:test";
 import { accept, BACKENDS, MINIMAL, refuse, withRoute } from "./fixtures.js";
 
 const REFUSED: readonly (readonly [string, string, RegExp])[] = [
-  ["an unknown listener", `${BACKENDS}    listeners: [publc]\n`, /listeners\[0\] there is no listener named "publc" \(did you mean "public"\?\)/],
+  [
+    "an unknown listener",
+    `${BACKENDS}    listeners: [publc]\n`,
+    /listeners\[0\] there is no listener named "publc" \(did you mean "public"\?\)/,
+  ],
   ["a listener named twice", `${BACKENDS}    listeners: [public, public]\n`, /listeners\[1\] "public" is written twice/],
   ["an empty list of listeners", `${BACKENDS}    listeners: []\n`, /listeners must not be empty/],
-  ["an unknown service", "    backends: [{ service: order }]\n", /backends\[0\]\.service there is no service named "order" \(did you mean "orders"\?\)/],
-  ["an unknown provider", `${BACKENDS}    filters: [{ jwt: { provider: de } }]\n`, /filters\[0\]\.jwt\.provider there is no jwt provider named "de"/],
-  ["neither backends nor reply", "    filters: [{ requestHeaders: { remove: [x-a] } }]\n", /has no backends, and no filter that always replies/],
-  ["two filters in one step", `${BACKENDS}    filters: [{ jwt: { provider: dev }, respond: {} }]\n`, /filters\[0\] holds 2 filters: jwt, respond/],
+  [
+    "an unknown service",
+    "    backends: [{ service: order }]\n",
+    /backends\[0\]\.service there is no service named "order" \(did you mean "orders"\?\)/,
+  ],
+  [
+    "an unknown provider",
+    `${BACKENDS}    filters: [{ jwt: { provider: de } }]\n`,
+    /filters\[0\]\.jwt\.provider there is no jwt provider named "de"/,
+  ],
+  [
+    "neither backends nor reply",
+    "    filters: [{ requestHeaders: { remove: [x-a] } }]\n",
+    /has no backends, and no filter that always replies/,
+  ],
+  [
+    "two filters in one step",
+    `${BACKENDS}    filters: [{ jwt: { provider: dev }, respond: {} }]\n`,
+    /filters\[0\] holds 2 filters: jwt, respond/,
+  ],
   ["an empty step", `${BACKENDS}    filters: [{}]\n`, /filters\[0\] holds no filter/],
-  ["claims without jwt", `${BACKENDS}    filters: [{ rateLimit: { limit: 1, per: 1s, key: jwt.sub } }]\n`, /filters\[0\]\.rateLimit reads the token's claims, but no jwt filter/],
+  [
+    "claims without jwt",
+    `${BACKENDS}    filters: [{ rateLimit: { limit: 1, per: 1s, key: jwt.sub } }]\n`,
+    /filters\[0\]\.rateLimit reads the token's claims, but no jwt filter/,
+  ],
   [
     "claims before jwt",
     `${BACKENDS}    filters: [{ requestHeaders: { set: { x-user: "{jwt.sub}" } } }, { jwt: { provider: dev } }]\n`,
     /filters\[0\]\.requestHeaders reads the token's claims/,
   ],
-  ["an attempt longer than the request", `${BACKENDS}    timeouts: { request: 5s, backendRequest: 6s }\n`, /timeouts\.backendRequest must not be longer than timeouts\.request$/],
-  ["an attempt longer than the default", `${BACKENDS}    timeouts: { backendRequest: 16s }\n`, /must not be longer than timeouts\.request, which is 15s by default/],
-  ["a header matched twice", `${BACKENDS}    match: [{ headers: [{ name: x-a, value: "1" }, { name: X-A, value: "2" }] }]\n`, /headers\[1\]\.name "X-A" is matched twice/],
-  ["a parameter matched twice", `${BACKENDS}    match: [{ queryParams: [{ name: a, value: "1" }, { name: a, value: "2" }] }]\n`, /queryParams\[1\]\.name "a" is matched twice/],
+  [
+    "an attempt longer than the request",
+    `${BACKENDS}    timeouts: { request: 5s, backendRequest: 6s }\n`,
+    /timeouts\.backendRequest must not be longer than timeouts\.request$/,
+  ],
+  [
+    "an attempt longer than the default",
+    `${BACKENDS}    timeouts: { backendRequest: 16s }\n`,
+    /must not be longer than timeouts\.request, which is 15s by default/,
+  ],
+  [
+    "a header matched twice",
+    `${BACKENDS}    match: [{ headers: [{ name: x-a, value: "1" }, { name: X-A, value: "2" }] }]\n`,
+    /headers\[1\]\.name "X-A" is matched twice/,
+  ],
+  [
+    "a parameter matched twice",
+    `${BACKENDS}    match: [{ queryParams: [{ name: a, value: "1" }, { name: a, value: "2" }] }]\n`,
+    /queryParams\[1\]\.name "a" is matched twice/,
+  ],
 ];
 
 for (const [what, route, expected] of REFUSED) {
@@ -38,17 +78,28 @@ test("a route is fine when its claims come after jwt, and when a disabled timeou
 });
 
 const WARNED: readonly (readonly [string, string, RegExp])[] = [
-  ["a filter behind one that always replies", "    filters: [{ redirect: {} }, { respond: {} }]\n", /filters\[1\] warning: never runs: redirect before it always replies/],
+  [
+    "a filter behind one that always replies",
+    "    filters: [{ redirect: {} }, { respond: {} }]\n",
+    /filters\[1\] warning: never runs: redirect before it always replies/,
+  ],
   ["backends behind one that always replies", `${BACKENDS}    filters: [{ redirect: {} }]\n`, /backends warning: are never used/],
   ["backends without weight", "    backends: [{ service: orders, weight: 0 }]\n", /backends warning: all have weight 0/],
-  ["a path that is not normalised", `${BACKENDS}    match: [{ path: { value: "/a%2db" } }]\n`, /path\.value warning: never matches on listeners that normalise/],
+  [
+    "a path that is not normalised",
+    `${BACKENDS}    match: [{ path: { value: "/a%2db" } }]\n`,
+    /path\.value warning: never matches on listeners that normalise/,
+  ],
   ["an empty segment", `${BACKENDS}    match: [{ path: { value: "/a//b" } }]\n`, /path\.value warning: never matches/],
 ];
 
 for (const [what, route, expected] of WARNED) {
   test(`${what} is a warning`, () => {
     const { warnings } = accept(withRoute(route));
-    assert.ok(warnings.some((warning) => expected.test(warning)), warnings.join("\n"));
+    assert.ok(
+      warnings.some((warning) => expected.test(warning)),
+      warnings.join("\n"),
+    );
   });
 }
 
@@ -73,8 +124,12 @@ test("names are unique, and the problem says where the first is", () => {
 });
 
 test("a route that another one hides is a warning that names the winner", () => {
-  const { warnings } = accept(routes(`  - { name: first, match: [{ path: { value: /a/ } }], ${to} }\n  - { name: second, match: [{ path: { value: /a } }], ${to} }`));
-  assert.deepEqual(warnings, ['test.yaml:8:30 routes[1].match[0] warning: the route "first" matches the same requests and wins (it is at test.yaml:7)']);
+  const { warnings } = accept(
+    routes(`  - { name: first, match: [{ path: { value: /a/ } }], ${to} }\n  - { name: second, match: [{ path: { value: /a } }], ${to} }`),
+  );
+  assert.deepEqual(warnings, [
+    'test.yaml:8:29 routes[1].match[0] warning: the route "first" matches the same requests and wins (it is at test.yaml:7)',
+  ]);
 });
 
 const DISTINCT: readonly (readonly [string, string])[] = [
@@ -94,7 +149,9 @@ for (const [what, other] of DISTINCT) {
 }
 
 test("one method in common is enough to be hidden", () => {
-  const { warnings } = accept(routes(`  - { name: first, match: [{ methods: [GET, PUT] }], ${to} }\n  - { name: second, match: [{ methods: [PUT, POST] }], ${to} }`));
+  const { warnings } = accept(
+    routes(`  - { name: first, match: [{ methods: [GET, PUT] }], ${to} }\n  - { name: second, match: [{ methods: [PUT, POST] }], ${to} }`),
+  );
   assert.equal(warnings.length, 1);
 });
 
@@ -102,7 +159,9 @@ test("the order of conditions and the case of header names make no difference", 
   const a = '{ name: x-a, value: "1" }';
   const b = '{ name: x-b, value: "2" }';
   const { warnings } = accept(
-    routes(`  - { name: first, match: [{ headers: [${a}, ${b}] }], ${to} }\n  - { name: second, match: [{ headers: [${b}, { name: X-A, value: "1" }] }], ${to} }`),
+    routes(
+      `  - { name: first, match: [{ headers: [${a}, ${b}] }], ${to} }\n  - { name: second, match: [{ headers: [${b}, { name: X-A, value: "1" }] }], ${to} }`,
+    ),
   );
   assert.equal(warnings.length, 1);
 });
@@ -110,8 +169,10 @@ test("the order of conditions and the case of header names make no difference", 
 test("a hostname that no listener of the route serves is a warning", () => {
   const served = ', hostnames: [a.example, "*.b.example"]';
   const route = (hostname: string) => routes(`  - { name: r, hostnames: ["${hostname}"], ${to} }`, served);
-  for (const hostname of ["a.example", "x.b.example", "y.x.b.example", "*.b.example", "*.x.b.example", "*.example"]) assert.deepEqual(accept(route(hostname)).warnings, [], hostname);
-  for (const hostname of ["c.example", "b.example", "x.a.example"]) assert.match(accept(route(hostname)).warnings[0] ?? "", /none of the route's listeners serves/, hostname);
+  for (const hostname of ["a.example", "x.b.example", "y.x.b.example", "*.b.example", "*.x.b.example", "*.example"])
+    assert.deepEqual(accept(route(hostname)).warnings, [], hostname);
+  for (const hostname of ["c.example", "b.example", "x.a.example"])
+    assert.match(accept(route(hostname)).warnings[0] ?? "", /none of the route's listeners serves/, hostname);
 });
 
 test("a route without listeners needs one of direction ingress", () => {

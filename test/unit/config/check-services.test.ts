@@ -4,7 +4,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
 import { test } from "node:test";
 import { formatProblem, loadConfig, parseConfig } from "../../../src/config/index.js";
-import { accept, makeCertificate, MINIMAL, problemsOf, refuse, temporaryDirectory } from "./fixtures.js";
+import { accept, MINIMAL, makeCertificate, problemsOf, refuse, temporaryDirectory } from "./fixtures.js";
 
 function service(rest: string): string {
   return `${MINIMAL}services: [{ name: s, endpoints: { static: [{ address: "a.example:443" }] }, ${rest} }]`;
@@ -44,7 +44,10 @@ test("trusted roots come from a path, a file reference, or a variable with PEM t
 
 test("roots that are no certificates are a problem", (context) => {
   const directory = temporaryDirectory(context, { "w.yaml": service("protocol: https, tls: { ca: ca.pem }"), "ca.pem": "nonsense" });
-  assert.match(problemsOf(loadConfig(join(directory, "w.yaml"), { env: {} })).map(formatProblem)[0] ?? "", /tls\.ca holds no PEM certificates/);
+  assert.match(
+    problemsOf(loadConfig(join(directory, "w.yaml"), { env: {} })).map(formatProblem)[0] ?? "",
+    /tls\.ca holds no PEM certificates/,
+  );
 });
 
 // ── JWT providers ──
@@ -71,7 +74,11 @@ const PROVIDERS: readonly (readonly [string, string, RegExp])[] = [
   ["HS256 with keys by URI", provider('{ uri: "https://a" }', HS), /algorithms HS\* needs keys from jwks\.file or jwks\.inline/],
   ["HS256 and RS256", provider(inline(SECRET), "algorithms: [HS256, RS256]"), /algorithms must not mix HS\*/],
   ["secrets and public keys", provider(inline(SECRET, EC_PUBLIC), HS), /must not mix secrets \(oct\) with public keys/],
-  ["secrets without written algorithm", provider(inline(SECRET)), /holds secrets \(oct\), whose algorithms must be written \(add algorithms: \[HS256\]\)/],
+  [
+    "secrets without written algorithm",
+    provider(inline(SECRET)),
+    /holds secrets \(oct\), whose algorithms must be written \(add algorithms: \[HS256\]\)/,
+  ],
   ["HS256 with public keys", provider(inline(EC_PUBLIC), HS), /algorithms no key of the set can be used/],
   ["RS256 with an EC key", provider(inline(EC_PUBLIC), "algorithms: [RS256]"), /no key of the set can be used/],
   ["HS512 with a secret for HS256", provider(inline(SECRET), "algorithms: [HS512]"), /no key of the set can be used/],
@@ -92,7 +99,11 @@ for (const [what, text, expected] of PROVIDERS) {
 }
 
 test("EC, Ed25519 and written HS keys are taken", () => {
-  for (const [jwks, rest] of [[inline(EC_PUBLIC), "issuer: i"], [inline(ED_PUBLIC), "issuer: i"], [inline(SECRET), HS]] as const) {
+  for (const [jwks, rest] of [
+    [inline(EC_PUBLIC), "issuer: i"],
+    [inline(ED_PUBLIC), "issuer: i"],
+    [inline(SECRET), HS],
+  ] as const) {
     const keys = accept(provider(jwks, rest)).snapshot.jwtProviders[0]?.keys;
     assert.equal(keys?.type, "fixed");
   }
@@ -107,14 +118,22 @@ test("private parts of a key are a warning and do not get into the snapshot", ()
 });
 
 test("keys come from a file next to the document", (context) => {
-  const directory = temporaryDirectory(context, { "c/w.yaml": provider("{ file: ../k/jwks.json }"), "k/jwks.json": `{"keys":[${EC_PUBLIC}]}` });
+  const directory = temporaryDirectory(context, {
+    "c/w.yaml": provider("{ file: ../k/jwks.json }"),
+    "k/jwks.json": `{"keys":[${EC_PUBLIC}]}`,
+  });
   const result = loadConfig(join(directory, "c/w.yaml"), { env: {} });
   assert.ok(result.ok);
   assert.deepEqual(result.snapshot.jwtProviders[0]?.keys, { type: "fixed", jwks: { keys: [JSON.parse(EC_PUBLIC)] } });
 });
 
 test("a key file that is no JWK set is a problem", (context) => {
-  const cases = [["x", /is not JSON/], ["[]", /is not a JWK set/], ['{"keys":[]}', /holds no keys/], ['{"keys":[1]}', /holds a key that is not an object/]] as const;
+  const cases = [
+    ["x", /is not JSON/],
+    ["[]", /is not a JWK set/],
+    ['{"keys":[]}', /holds no keys/],
+    ['{"keys":[1]}', /holds a key that is not an object/],
+  ] as const;
   for (const [content, expected] of cases) {
     const directory = temporaryDirectory(context, { "w.yaml": provider("{ file: k.json }"), "k.json": content });
     assert.match(problemsOf(loadConfig(join(directory, "w.yaml"), { env: {} })).map(formatProblem)[0] ?? "", expected);
@@ -129,7 +148,12 @@ test("what weakens a provider is a warning", () => {
 
 test("no problem about a secret key quotes it", () => {
   const secret = Buffer.from("top-secret").toString("base64url");
-  for (const key of [`{ "kty": "oct", "k": "${secret}" }`, `{ "kty": "oct", "k": "${secret}=" }`, `{ "kty": "RSA", "n": "${secret}", "e": "${secret}", "d": "${secret}" }`]) {
-    for (const problem of problemsOf(parseConfig(provider(inline(key), HS), "t.yaml", { env: {} }))) assert.equal(formatProblem(problem).includes(secret), false);
+  for (const key of [
+    `{ "kty": "oct", "k": "${secret}" }`,
+    `{ "kty": "oct", "k": "${secret}=" }`,
+    `{ "kty": "RSA", "n": "${secret}", "e": "${secret}", "d": "${secret}" }`,
+  ]) {
+    for (const problem of problemsOf(parseConfig(provider(inline(key), HS), "t.yaml", { env: {} })))
+      assert.equal(formatProblem(problem).includes(secret), false);
   }
 });

@@ -39,7 +39,12 @@ test("inside, nothing is hardened and bodies are unlimited", () => {
 test("one hardening rule can be switched without touching the others", () => {
   const text = 'listeners: [{ name: a, bind: "127.0.0.1:1", protocol: http, hardening: { refuseUnderscoreHeaders: false } }]';
   const hardening = accept(text).snapshot.listeners[0]?.hardening;
-  assert.deepEqual(hardening, { normalisePath: true, refuseEncodedSlashes: true, refuseUnderscoreHeaders: false, dropForwardedHeaders: true });
+  assert.deepEqual(hardening, {
+    normalisePath: true,
+    refuseEncodedSlashes: true,
+    refuseUnderscoreHeaders: false,
+    dropForwardedHeaders: true,
+  });
 });
 
 test("a route matches everything on all ingress listeners, for 15 s, with one retry", () => {

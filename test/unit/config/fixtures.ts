@@ -1,13 +1,14 @@
 /** What the configuration tests share: small documents, throw-away certificates, and short ways to look at problems. */
+
+import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import forge from "node-forge";
+import { type ConfigResult, formatProblem, type LoadOptions, type Problem, parseConfig } from "../../../src/config/index.js";
 import type { Snapshot } from "../../../src/engine/model/snapshot.js";
-import { type ConfigResult, formatProblem, type LoadOptions, parseConfig, type Problem } from "../../../src/config/index.js";
 
 export const MINIMAL = `
 listeners:
@@ -73,7 +74,10 @@ export function makeKey(): string {
 }
 
 /** PEM of a self-signed certificate for `names`; valid for a year around now unless `notAfter` says otherwise. */
-export function makeCertificate(names: readonly string[], options: { notBefore?: Date; notAfter?: Date; key?: string } = {}): CertificateFiles {
+export function makeCertificate(
+  names: readonly string[],
+  options: { notBefore?: Date; notAfter?: Date; key?: string } = {},
+): CertificateFiles {
   sharedKey ??= makeKey();
   const key = options.key ?? sharedKey;
   const privateKey = forge.pki.privateKeyFromPem(key);

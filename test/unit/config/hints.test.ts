@@ -5,7 +5,12 @@ import { didYouMean, editDistance, nearest } from "../../../src/config/hints.js"
 
 test("the distance counts inserts, deletes, replacements and swapped neighbours", () => {
   const cases: readonly (readonly [string, string, number])[] = [
-    ["route", "route", 0], ["rotue", "route", 1], ["rout", "route", 1], ["routte", "route", 1], ["roude", "route", 1], ["", "abc", 3],
+    ["route", "route", 0],
+    ["rotue", "route", 1],
+    ["rout", "route", 1],
+    ["routte", "route", 1],
+    ["roude", "route", 1],
+    ["", "abc", 3],
   ];
   for (const [a, b, expected] of cases) assert.equal(editDistance(a, b), expected, `${a} → ${b}`);
 });

@@ -12,7 +12,10 @@ test("a problem reads file:line:column path message (hint)", () => {
 });
 
 test("a path uses dots, brackets for positions, and quotes for odd keys", () => {
-  assert.equal(formatPath(["routes", 2, "filters", 0, "requestHeaders", "set", "x-user"]), "routes[2].filters[0].requestHeaders.set.x-user");
+  assert.equal(
+    formatPath(["routes", 2, "filters", 0, "requestHeaders", "set", "x-user"]),
+    "routes[2].filters[0].requestHeaders.set.x-user",
+  );
   assert.equal(formatPath(["services", 0, "endpoints", "a b"]), 'services[0].endpoints["a b"]');
   assert.equal(formatPath([]), "");
 });
@@ -22,7 +25,15 @@ test("control characters of a document do not reach a terminal", () => {
 });
 
 test("problems are sorted by file, line and column", () => {
-  const places = [["b", 1, 1], ["a", 10, 1], ["a", 2, 9], ["a", 2, 3]] as const;
+  const places = [
+    ["b", 1, 1],
+    ["a", 10, 1],
+    ["a", 2, 9],
+    ["a", 2, 3],
+  ] as const;
   const sorted = sortProblems(places.map(([file, line, column]) => ({ ...PROBLEM, file, line, column })));
-  assert.deepEqual(sorted.map(({ file, line, column }) => `${file}${line}:${column}`), ["a2:3", "a2:9", "a10:1", "b1:1"]);
+  assert.deepEqual(
+    sorted.map(({ file, line, column }) => `${file}${line}:${column}`),
+    ["a2:3", "a2:9", "a10:1", "b1:1"],
+  );
 });

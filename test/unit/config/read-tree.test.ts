@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { formatProblem } from "../../../src/config/problems.js";
 import { readTree } from "../../../src/config/read-tree.js";
 import { sourceFromText } from "../../../src/config/source.js";
 import { placeOf, placeOfKey, toPlain } from "../../../src/config/tree.js";
-import { formatProblem } from "../../../src/config/problems.js";
 
 function read(text: string, env: Record<string, string> = {}) {
   const result = readTree(sourceFromText(text, "t.yaml"), env);
-  return { plain: result.tree === null ? null : toPlain(result.tree), tree: result.tree, problems: result.problems.map(formatProblem), isEmpty: result.isEmpty };
+  return {
+    plain: result.tree === null ? null : toPlain(result.tree),
+    tree: result.tree,
+    problems: result.problems.map(formatProblem),
+    isEmpty: result.isEmpty,
+  };
 }
 
 test("maps, lists and scalars become plain values", () => {
@@ -19,14 +24,17 @@ test("maps, lists and scalars become plain values", () => {
 test("every value and key knows its place", () => {
   const { tree } = read("a:\n  - b: 1\n    cc: 2\n");
   assert.ok(tree !== null);
-  const at = (place: { file: { lines: { linePos(offset: number): { line: number; col: number } } }; offset: number }) => place.file.lines.linePos(place.offset);
+  const at = (place: { file: { lines: { linePos(offset: number): { line: number; col: number } } }; offset: number }) =>
+    place.file.lines.linePos(place.offset);
   assert.deepEqual(at(placeOf(tree, ["a", 0, "cc"])), { line: 3, col: 9 });
   assert.deepEqual(at(placeOfKey(tree, ["a", 0], "cc")), { line: 3, col: 5 });
   assert.deepEqual(at(placeOf(tree, ["a", 0, "missing"])), { line: 2, col: 5 });
 });
 
 test("anchors, aliases and merge keys are expanded; a map's own keys win", () => {
-  const { plain, problems } = read("base: &base { a: 1, b: 2 }\nother: &other { b: 3, c: 4 }\nx: { <<: *base, b: 9 }\ny:\n  <<: [*base, *other]\nz: [*base]\n");
+  const { plain, problems } = read(
+    "base: &base { a: 1, b: 2 }\nother: &other { b: 3, c: 4 }\nx: { <<: *base, b: 9 }\ny:\n  <<: [*base, *other]\nz: [*base]\n",
+  );
   assert.deepEqual(problems, []);
   const { x, y, z } = plain as Record<string, unknown>;
   assert.deepEqual({ x, y, z }, { x: { a: 1, b: 9 }, y: { a: 1, b: 2, c: 4 }, z: [{ a: 1, b: 2 }] });
@@ -54,7 +62,8 @@ test("a document that is not a map is a problem", () => {
 });
 
 test("an empty file is told apart from a broken one", () => {
-  for (const text of ["", "# nothing\n", "---\n", "null\n"]) assert.deepEqual([read(text).isEmpty, read(text).problems], [true, []], JSON.stringify(text));
+  for (const text of ["", "# nothing\n", "---\n", "null\n"])
+    assert.deepEqual([read(text).isEmpty, read(text).problems], [true, []], JSON.stringify(text));
 });
 
 test("syntax errors and unknown tags are located problems", () => {

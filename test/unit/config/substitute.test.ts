@@ -46,14 +46,18 @@ test("names from the prototype are not variables", () => {
 });
 
 test("a malformed reference is a problem", () => {
-  for (const text of ["${", "${}", "${1A}", "${A B}", "${HOST", "${HOST:}", "${HOST-x}"]) assert.equal(substitute(text, ENV).ok, false, text);
+  for (const text of ["${", "${}", "${1A}", "${A B}", "${HOST", "${HOST:}", "${HOST-x}"])
+    assert.equal(substitute(text, ENV).ok, false, text);
 });
 
 test("text without references comes back as it is", () => {
   fc.assert(
-    fc.property(fc.string().filter((text) => !text.includes("${")), (text) => {
-      const result = substitute(text, ENV);
-      return result.ok && result.text === text && !result.hasVariable;
-    }),
+    fc.property(
+      fc.string().filter((text) => !text.includes("${")),
+      (text) => {
+        const result = substitute(text, ENV);
+        return result.ok && result.text === text && !result.hasVariable;
+      },
+    ),
   );
 });

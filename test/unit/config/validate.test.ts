@@ -6,14 +6,26 @@ import { accept, BACKENDS, MINIMAL, problemsOf, refuse, withRoute } from "./fixt
 
 /** One route, one problem. */
 const ROUTE_CASES: readonly (readonly [string, string, RegExp])[] = [
-  ["unknown key", `${BACKENDS}    hostname: [a]\n`, /^test\.yaml:\d+:5 routes\[0\]\.hostname is not a known key \(did you mean "hostnames"\?\)$/],
+  [
+    "unknown key",
+    `${BACKENDS}    hostname: [a]\n`,
+    /^test\.yaml:\d+:5 routes\[0\]\.hostname is not a known key \(did you mean "hostnames"\?\)$/,
+  ],
   ["wrong type", `${BACKENDS}    hostnames: a.example\n`, /routes\[0\]\.hostnames expected a list, got text \(write it in brackets/],
-  ["number for text", `${BACKENDS}    match: [{ headers: [{ name: x-a, value: 1 }] }]\n`, /match\[0\]\.headers\[0\]\.value expected text, got a number \(quote it\)/],
+  [
+    "number for text",
+    `${BACKENDS}    match: [{ headers: [{ name: x-a, value: 1 }] }]\n`,
+    /match\[0\]\.headers\[0\]\.value expected text, got a number \(quote it\)/,
+  ],
   ["empty value", `${BACKENDS}    timeouts:\n`, /routes\[0\]\.timeouts has no value: expected a map/],
   ["bad duration", `${BACKENDS}    timeouts: { request: 1.5s }\n`, /timeouts\.request "1\.5s" is not a duration \(write whole numbers/],
   ["bad choice", `${BACKENDS}    match: [{ path: { type: prefix } }]\n`, /path\.type "prefix" is not one of Exact, PathPrefix/],
   ["choice with a hint", `${BACKENDS}    match: [{ path: { type: exact } }]\n`, /\(did you mean "Exact"\?\)/],
-  ["planned choice", `${BACKENDS}    match: [{ path: { type: RegularExpression } }]\n`, /"RegularExpression" is not available yet in this version/],
+  [
+    "planned choice",
+    `${BACKENDS}    match: [{ path: { type: RegularExpression } }]\n`,
+    /"RegularExpression" is not available yet in this version/,
+  ],
   ["path without slash", `${BACKENDS}    match: [{ path: { value: orders } }]\n`, /path\.value must begin with \//],
   ["path with query", `${BACKENDS}    match: [{ path: { value: "/a?b" } }]\n`, /must not hold a query/],
   ["path with fragment", `${BACKENDS}    match: [{ path: { value: "/a#b" } }]\n`, /must not hold a fragment/],
@@ -31,9 +43,17 @@ const ROUTE_CASES: readonly (readonly [string, string, RegExp])[] = [
   ["planned key", "    backends: [{ service: orders, subset: { a: b } }]\n", /backends\[0\]\.subset is not available yet in this version/],
   ["unknown filter", `${BACKENDS}    filters: [{ jwtt: {} }]\n`, /filters\[0\]\.jwtt is not a known key \(did you mean "jwt"\?\)/],
   ["planned filter", `${BACKENDS}    filters: [{ cors: {} }]\n`, /filters\[0\]\.cors is not available yet/],
-  ["unknown key in a filter", `${BACKENDS}    filters: [{ jwt: { provder: dev } }]\n`, /jwt\.provder is not a known key \(did you mean "provider"\?\)/],
+  [
+    "unknown key in a filter",
+    `${BACKENDS}    filters: [{ jwt: { provder: dev } }]\n`,
+    /jwt\.provder is not a known key \(did you mean "provider"\?\)/,
+  ],
   ["filter without settings", `${BACKENDS}    filters: [{ redirect: }]\n`, /redirect has no value/],
-  ["bad choice in a filter", "    filters: [{ redirect: { path: { type: Full } } }]\n", /redirect\.path\.type "Full" is not one of ReplaceFullPath, ReplacePrefixMatch/],
+  [
+    "bad choice in a filter",
+    "    filters: [{ redirect: { path: { type: Full } } }]\n",
+    /redirect\.path\.type "Full" is not one of ReplaceFullPath, ReplacePrefixMatch/,
+  ],
   ["bad hostname", `${BACKENDS}    hostnames: ["a b"]\n`, /hostnames\[0\] "a b" is not a hostname/],
   ["bad name", `${BACKENDS}    name2: x\n`, /name2 is not a known key/],
 ];
@@ -41,7 +61,10 @@ const ROUTE_CASES: readonly (readonly [string, string, RegExp])[] = [
 for (const [what, route, expected] of ROUTE_CASES) {
   test(`a route with ${what} is refused with its place`, () => {
     const problems = refuse(withRoute(route));
-    assert.ok(problems.some((problem) => expected.test(problem)), `${expected} in\n${problems.join("\n")}`);
+    assert.ok(
+      problems.some((problem) => expected.test(problem)),
+      `${expected} in\n${problems.join("\n")}`,
+    );
     for (const problem of problems) assert.match(problem, /^test\.yaml:\d+:\d+ /);
   });
 }
@@ -50,33 +73,88 @@ const DOCUMENT_CASES: readonly (readonly [string, string, RegExp])[] = [
   ["no listeners", "routes: []\n", /listeners is missing: a list is required/],
   ["an empty list of listeners", "listeners: []\n", /^test\.yaml:1:12 listeners must not be empty/],
   ["a planned block", `${MINIMAL}identity: {}\n`, /^test\.yaml:4:1 identity is not available yet in this version/],
-  ["a planned protocol", 'listeners: [{ name: a, bind: "1.2.3.4:1", protocol: h2 }]', /listeners\[0\]\.protocol "h2" is not available yet in this version/],
+  [
+    "a planned protocol",
+    'listeners: [{ name: a, bind: "1.2.3.4:1", protocol: h2 }]',
+    /listeners\[0\]\.protocol "h2" is not available yet in this version/,
+  ],
   ["an unknown protocol", 'listeners: [{ name: a, bind: "1.2.3.4:1", protocol: ftp }]', /"ftp" is not one of http, https/],
   ["a missing protocol", 'listeners: [{ name: a, bind: "1.2.3.4:1" }]', /listeners\[0\]\.protocol is missing: http or https/],
   ["a port without address", 'listeners: [{ name: a, bind: ":80", protocol: http }]', /\(write the address too: 0\.0\.0\.0:80\)/],
   ["a port out of range", 'listeners: [{ name: a, bind: "1.2.3.4:65536", protocol: http }]', /is not an address to listen on/],
-  ["a size without binary unit", 'listeners: [{ name: a, bind: "1.2.3.4:1", protocol: http, limits: { maxBodyBytes: 10MB } }]', /"10MB" is not a size/],
-  ["a negative size", 'listeners: [{ name: a, bind: "1.2.3.4:1", protocol: http, limits: { maxBodyBytes: -1 } }]', /maxBodyBytes must be at least 0/],
-  ["a bad CIDR", 'listeners: [{ name: a, bind: "1.2.3.4:1", protocol: http, trustedProxies: [10.0.0.0/33] }]', /"10\.0\.0\.0\/33" is not an address range \(an IPv4 prefix has at most 32 bits\)/],
-  ["a planned source of endpoints", `${MINIMAL}services: [{ name: a, endpoints: { dns: {} } }]`, /services\[0\]\.endpoints\.dns is not available yet/],
-  ["a planned algorithm", `${MINIMAL}services: [{ name: a, endpoints: { static: [{ address: "a:1" }] }, balance: { algorithm: ewma } }]`, /"ewma" is not available yet/],
-  ["an endpoint without port", `${MINIMAL}services: [{ name: a, endpoints: { static: [{ address: a.example }] } }]`, /"a\.example" is not an endpoint address/],
-  ["an endpoint with a scheme", `${MINIMAL}services: [{ name: a, endpoints: { static: [{ address: "http://a:1" }] } }]`, /leave the scheme out/],
-  ["an endpoint with port 0", `${MINIMAL}services: [{ name: a, endpoints: { static: [{ address: "a:0" }] } }]`, /is not an endpoint address/],
-  ["a label that is no text", `${MINIMAL}services: [{ name: a, endpoints: { static: [{ address: "a:1", labels: { version: 2 } }] } }]`, /labels\.version expected text, got a number \(quote it\)/],
+  [
+    "a size without binary unit",
+    'listeners: [{ name: a, bind: "1.2.3.4:1", protocol: http, limits: { maxBodyBytes: 10MB } }]',
+    /"10MB" is not a size/,
+  ],
+  [
+    "a negative size",
+    'listeners: [{ name: a, bind: "1.2.3.4:1", protocol: http, limits: { maxBodyBytes: -1 } }]',
+    /maxBodyBytes must be at least 0/,
+  ],
+  [
+    "a bad CIDR",
+    'listeners: [{ name: a, bind: "1.2.3.4:1", protocol: http, trustedProxies: [10.0.0.0/33] }]',
+    /"10\.0\.0\.0\/33" is not an address range \(an IPv4 prefix has at most 32 bits\)/,
+  ],
+  [
+    "a planned source of endpoints",
+    `${MINIMAL}services: [{ name: a, endpoints: { dns: {} } }]`,
+    /services\[0\]\.endpoints\.dns is not available yet/,
+  ],
+  [
+    "a planned algorithm",
+    `${MINIMAL}services: [{ name: a, endpoints: { static: [{ address: "a:1" }] }, balance: { algorithm: ewma } }]`,
+    /"ewma" is not available yet/,
+  ],
+  [
+    "an endpoint without port",
+    `${MINIMAL}services: [{ name: a, endpoints: { static: [{ address: a.example }] } }]`,
+    /"a\.example" is not an endpoint address/,
+  ],
+  [
+    "an endpoint with a scheme",
+    `${MINIMAL}services: [{ name: a, endpoints: { static: [{ address: "http://a:1" }] } }]`,
+    /leave the scheme out/,
+  ],
+  [
+    "an endpoint with port 0",
+    `${MINIMAL}services: [{ name: a, endpoints: { static: [{ address: "a:0" }] } }]`,
+    /is not an endpoint address/,
+  ],
+  [
+    "a label that is no text",
+    `${MINIMAL}services: [{ name: a, endpoints: { static: [{ address: "a:1", labels: { version: 2 } }] } }]`,
+    /labels\.version expected text, got a number \(quote it\)/,
+  ],
   ["a share above one", `${MINIMAL}telemetry: { accessLog: { sample: 2 } }`, /sample must be at most 1/],
   ["workers that are no number", `${MINIMAL}workers: many`, /workers expected auto or a whole number|workers expected auto or a number/],
   ["zero workers", `${MINIMAL}workers: 0`, /workers must be at least 1/],
   ["a planned store", `${MINIMAL}limits: { store: redis }`, /limits\.store "redis" is not available yet/],
-  ["alg none", `${MINIMAL}providers: { jwt: [{ name: a, algorithms: [none], jwks: { uri: "https://a" } }] }`, /algorithms\[0\] "none" is not one of RS256/],
-  ["keys from a file URL", `${MINIMAL}providers: { jwt: [{ name: a, jwks: { uri: "file:///etc/passwd" } }] }`, /must be an https:\/\/ \(or http:\/\/\) URL/],
-  ["a password in a URL", `${MINIMAL}providers: { jwt: [{ name: a, jwks: { uri: "https://u:p@a/" } }] }`, /must not hold a user name or password/],
+  [
+    "alg none",
+    `${MINIMAL}providers: { jwt: [{ name: a, algorithms: [none], jwks: { uri: "https://a" } }] }`,
+    /algorithms\[0\] "none" is not one of RS256/,
+  ],
+  [
+    "keys from a file URL",
+    `${MINIMAL}providers: { jwt: [{ name: a, jwks: { uri: "file:///etc/passwd" } }] }`,
+    /must be an https:\/\/ \(or http:\/\/\) URL/,
+  ],
+  [
+    "a password in a URL",
+    `${MINIMAL}providers: { jwt: [{ name: a, jwks: { uri: "https://u:p@a/" } }] }`,
+    /must not hold a user name or password/,
+  ],
 ];
 
 for (const [what, text, expected] of DOCUMENT_CASES) {
   test(`a document with ${what} is refused with its place`, () => {
     const problems = refuse(text);
-    assert.ok(problems.some((problem) => expected.test(problem)), `${expected} in\n${problems.join("\n")}`);
+    assert.ok(
+      problems.some((problem) => expected.test(problem)),
+      `${expected} in\n${problems.join("\n")}`,
+    );
   });
 }
 
@@ -99,12 +177,27 @@ services:
 `;
   const problems = refuse(text);
   const expected = [
-    /listeners\[0\]\.color is not a known key/, /listeners\[1\]\.name the name "public" is taken/, /listeners\[1\]\.bind .* is taken/,
-    /listeners\[1\]\.protocol https needs tls/, /no listener named "publik"/, /no jwt provider named "none"/, /no service named "nowhere"/,
-    /weight expected a number/, /backendRequest must not be longer/, /routes\[1\]\.nam is not a known key/, /routes\[1\] has no backends/,
-    /routes\[2\] expected a map, got a number/, /tls has no effect with protocol http1/, /cannot read "missing\.pem"/, /"x" is not an endpoint address/,
+    /listeners\[0\]\.color is not a known key/,
+    /listeners\[1\]\.name the name "public" is taken/,
+    /listeners\[1\]\.bind .* is taken/,
+    /listeners\[1\]\.protocol https needs tls/,
+    /no listener named "publik"/,
+    /no jwt provider named "none"/,
+    /no service named "nowhere"/,
+    /weight expected a number/,
+    /backendRequest must not be longer/,
+    /routes\[1\]\.nam is not a known key/,
+    /routes\[1\] has no backends/,
+    /routes\[2\] expected a map, got a number/,
+    /tls has no effect with protocol http1/,
+    /cannot read "missing\.pem"/,
+    /"x" is not an endpoint address/,
   ];
-  for (const pattern of expected) assert.ok(problems.some((problem) => pattern.test(problem)), `${pattern} in\n${problems.join("\n")}`);
+  for (const pattern of expected)
+    assert.ok(
+      problems.some((problem) => pattern.test(problem)),
+      `${pattern} in\n${problems.join("\n")}`,
+    );
   assert.equal(problems.length, expected.length, problems.join("\n"));
 });
 

@@ -1,0 +1,93 @@
+/** Every example in config/ compiles without a warning, with throw-away certificates in place of real ones. */
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { test } from "node:test";
+import { formatProblem, loadConfig } from "../../../src/config/index.js";
+import { makeCertificate, problemsOf, temporaryDirectory } from "./fixtures.js";
+
+const ENV = { WINDROSE_ADMIN_TOKEN: "0123456789abcdef0123456789abcdef" };
+
+const examples = readdirSync("config").filter((name) => /\.ya?ml$/.test(name) || statSync(join("config", name)).isDirectory());
+
+/** Writes what the document refers to: `cert: x`, `key: y`, `ca: z` and key sets. */
+function makeReferences(yamlPath: string): void {
+  const text = readFileSync(yamlPath, "utf8").replaceAll(/#.*/g, "");
+  const { cert, key } = makeCertificate(["localhost", `${yamlPath.length}.example`]);
+  const write = (relative: string, content: string): void => {
+    const path = resolve(dirname(yamlPath), relative);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content);
+  };
+  const names = [...text.matchAll(/cert: ([^\s,}]+)/g)].map((match) => match[1] as string);
+  // Each with a name of its own: the same name in two certificates of a listener is a warning.
+  names.forEach((name, i) => write(name, makeCertificate([`${i}.example`]).cert));
+  for (const [, name] of text.matchAll(/key: (\S+\.pem)/g)) write(name as string, key);
+  for (const [, name] of text.matchAll(/ca: (\S+\.pem)/g)) write(name as string, cert);
+  for (const [, name] of text.matchAll(/file: (\S+\.json)/g))
+    write(
+      name as string,
+      JSON.stringify({ keys: [generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ format: "jwk" })] }),
+    );
+}
+
+function yamlFilesOf(path: string): string[] {
+  return statSync(path).isDirectory() ? readdirSync(path).map((name) => join(path, name)) : [path];
+}
+
+test("there are examples, the quickstart among them", () => {
+  assert.ok(examples.includes("quickstart.yaml"));
+  assert.ok(examples.length >= 4);
+});
+
+for (const example of examples) {
+  test(`config/${example} compiles without a warning`, (context) => {
+    const root = temporaryDirectory(context);
+    cpSync("config", join(root, "config"), { recursive: true });
+    const path = join(root, "config", example);
+    for (const file of yamlFilesOf(path)) makeReferences(file);
+    const result = loadConfig(path, { env: ENV });
+    assert.deepEqual(problemsOf(result).map(formatProblem), []);
+    assert.ok(result.ok);
+    assert.deepEqual(result.warnings.map(formatProblem), []);
+  });
+}
+
+for (const example of examples.flatMap((name) => yamlFilesOf(join("config", name)))) {
+  test(`${example} points editors to the schema, or belongs to a file that does`, () => {
+    const first = readFileSync(example, "utf8").split("\n", 1)[0] ?? "";
+    const match = /^# yaml-language-server: \$schema=(.+)$/.exec(first);
+    if (dirname(example) === "config") assert.ok(match !== null);
+    if (match !== null) assert.ok(existsSync(join(dirname(example), match[1] as string)));
+  });
+}
+
+test("the quickstart is what the README and the demo rely on", (context) => {
+  const root = temporaryDirectory(context);
+  cpSync("config", join(root, "config"), { recursive: true });
+  makeReferences(join(root, "config/quickstart.yaml"));
+  const result = loadConfig(join(root, "config/quickstart.yaml"), { env: {} });
+  assert.ok(result.ok);
+  const { snapshot } = result;
+  assert.deepEqual(
+    snapshot.listeners.map((listener) => [listener.name, listener.protocol, listener.bind.port]),
+    [
+      ["public", "https", 8443],
+      ["plain", "http", 8080],
+    ],
+  );
+  assert.deepEqual(
+    snapshot.routes.map((route) => route.name),
+    ["to-https", "orders", "catalog", "hello"],
+  );
+  assert.deepEqual(
+    snapshot.services.flatMap((service) => service.endpoints.map((endpoint) => endpoint.port)),
+    [9101, 9102, 9201, 9202],
+  );
+  assert.deepEqual(
+    snapshot.jwtProviders.map((provider) => [provider.name, provider.issuer, provider.audiences]),
+    [["dev", "https://dev.windrose.local", ["api"]]],
+  );
+  assert.deepEqual(snapshot.admin.bind, { host: "127.0.0.1", port: 9901 });
+});
