@@ -31,7 +31,7 @@ class Failure extends Error {
 
 async function main() {
   const [name, ...args] = process.argv.slice(2);
-  const task = Object.prototype.hasOwnProperty.call(TASKS, name) ? TASKS[name] : undefined;
+  const task = Object.hasOwn(TASKS, name) ? TASKS[name] : undefined;
   if (task === undefined) throw new Failure(`usage: node src/bootstrap.mjs ${Object.keys(TASKS).join("|")} [arguments]`, 64);
   checkNode();
   await task(args);
@@ -53,8 +53,11 @@ async function test(args) {
   const words = args.filter((arg) => !arg.startsWith("-"));
   const options = args.filter((arg) => arg.startsWith("-"));
   const all = listFiles(path.join(ROOT, "dist", "test"), (file) => file.endsWith(".test.js"));
-  const files = all.filter((file) => words.length === 0 || words.some((word) => file.includes(word))).map((file) => path.relative(ROOT, file));
-  if (files.length === 0) throw new Failure(words.length === 0 ? "there are no tests" : `no test file's path contains ${words.join(" or ")}`);
+  const files = all
+    .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+    .map((file) => path.relative(ROOT, file));
+  if (files.length === 0)
+    throw new Failure(words.length === 0 ? "there are no tests" : `no test file's path contains ${words.join(" or ")}`);
   say(`running ${files.length} test files`);
   const concurrency = Math.max(2, cores());
   const runner = ["--test", "--test-reporter=spec", `--test-concurrency=${concurrency}`, `--test-timeout=${TEST_TIMEOUT_MS}`];
@@ -120,7 +123,9 @@ function checkEngine() {
   const { status, stderr } = childProcess.spawnSync(process.execPath, ["-e", "require('uWebSockets.js')"], { cwd: ROOT, encoding: "utf8" });
   if (status === 0) return;
   const reason = /^Error: (.*)$/m.exec(stderr);
-  throw new Failure(`the HTTP engine (uWebSockets.js) does not load here; on Linux it needs glibc 2.27 or later${reason ? `: ${reason[1]}` : ""}`);
+  throw new Failure(
+    `the HTTP engine (uWebSockets.js) does not load here; on Linux it needs glibc 2.27 or later${reason ? `: ${reason[1]}` : ""}`,
+  );
 }
 
 /** The npm that runs us, so that its version and configuration stay the same; else the one in PATH. */
@@ -147,7 +152,11 @@ async function buildIfNeeded() {
   const fresh = path.join(ROOT, `dist-build-${process.pid}`);
   const old = path.join(ROOT, `dist-old-${process.pid}`);
   try {
-    await runOrFail(binary("tsc"), ["-p", "tsconfig.json", "--outDir", fresh, "--incremental", "false", "--tsBuildInfoFile", "null"], "the build failed");
+    await runOrFail(
+      binary("tsc"),
+      ["-p", "tsconfig.json", "--outDir", fresh, "--incremental", "false", "--tsBuildInfoFile", "null"],
+      "the build failed",
+    );
     fs.writeFileSync(path.join(fresh, ".windrose-stamp.json"), facts);
     if (fs.existsSync(path.join(ROOT, "dist"))) fs.renameSync(path.join(ROOT, "dist"), old);
     fs.renameSync(fresh, path.join(ROOT, "dist"));
@@ -222,7 +231,11 @@ function listFiles(folder, isWanted) {
 
 function hashFiles(files) {
   const hash = crypto.createHash("sha256");
-  for (const file of files) hash.update(`${path.relative(ROOT, file)}\0`).update(fs.readFileSync(file)).update("\0");
+  for (const file of files)
+    hash
+      .update(`${path.relative(ROOT, file)}\0`)
+      .update(fs.readFileSync(file))
+      .update("\0");
   return hash.digest("hex");
 }
 

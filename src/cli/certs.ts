@@ -1,7 +1,8 @@
 /** `windrose certs dev`: development certificates, made when missing, renewed in time, kept otherwise. */
-import { domainToASCII } from "node:url";
+
 import { isIP } from "node:net";
 import { relative } from "node:path";
+import { domainToASCII } from "node:url";
 import { type DevelopmentFile, ensureDevelopmentCertificates } from "../identity/dev-certificates.js";
 import { type CommandText, fail, printHelp, readFlags, refuseUsage } from "./command-line.js";
 import { EXIT } from "./exit-codes.js";
@@ -34,7 +35,8 @@ export async function certs(args: readonly string[]): Promise<number> {
   if (!line.ok) return refuseUsage("certs", line.message);
   if (line.values.help) return printHelp(TEXT);
   const kind = line.positionals[0];
-  if (kind !== "dev") return refuseUsage("certs", kind === undefined ? 'say which: "certs dev"' : `unknown kind "${kind}", there is only "dev"`);
+  if (kind !== "dev")
+    return refuseUsage("certs", kind === undefined ? 'say which: "certs dev"' : `unknown kind "${kind}", there is only "dev"`);
   const hosts = (line.values.name ?? []).map((name) => ({ name, host: certificateHost(name) }));
   const bad = hosts.find(({ host }) => host === null);
   if (bad) return refuseUsage("certs", `--name "${bad.name}" is neither a DNS name nor an IP address`);

@@ -122,5 +122,5 @@ function paint(code: string, text: string, stream: NodeJS.WriteStream = process.
 
 /** https://no-color.org */
 function isColoured(stream: NodeJS.WriteStream): boolean {
-  return stream.isTTY === true && (process.env["NO_COLOR"] ?? "") === "";
+  return stream.isTTY === true && (process.env.NO_COLOR ?? "") === "";
 }

@@ -63,7 +63,9 @@ export function printHelp(text: CommandText): number {
   const flags = text.flags.map(([flag, meaning]) => `  ${flag.padEnd(width)}  ${meaning}`);
   const examples = text.examples.map((line) => `  ${line}`);
   process.stdout.write(
-    [`Usage: windrose ${text.usage}`, "", text.about, "", "Options:", ...flags, "", "Example:", ...examples, "", EXIT_CODES_HELP, ""].join("\n"),
+    [`Usage: windrose ${text.usage}`, "", text.about, "", "Options:", ...flags, "", "Example:", ...examples, "", EXIT_CODES_HELP, ""].join(
+      "\n",
+    ),
   );
   return EXIT.ok;
 }

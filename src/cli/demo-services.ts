@@ -34,7 +34,9 @@ function listen(server: Server, endpoint: EndpointSpec, service: string): Promis
   return new Promise((resolve) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const isTaken = error.code === "EADDRINUSE";
-      resolve(`port ${port} on ${host} ${isTaken ? "is already in use" : `cannot be bound (${error.code})`}; demo service "${service}" needs it`);
+      resolve(
+        `port ${port} on ${host} ${isTaken ? "is already in use" : `cannot be bound (${error.code})`}; demo service "${service}" needs it`,
+      );
     });
     server.listen({ host, port }, () => resolve(null));
   });

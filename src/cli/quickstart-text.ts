@@ -51,8 +51,11 @@ function row(kind: string, address: string, what: string): string {
 function describeCommands(facts: QuickstartFacts): string[] {
   const { info, snapshot, token, caPath } = facts;
   const route = snapshot.routes.find((candidate) => hasFilter(candidate, "jwt"));
-  const secure = info.listeners.find(({ name }) => snapshot.listeners.some((listener) => listener.name === name && listener.protocol === "https"));
-  if (route === undefined || secure === undefined) return ["  (this configuration has no https listener with a route that asks for a token)"];
+  const secure = info.listeners.find(({ name }) =>
+    snapshot.listeners.some((listener) => listener.name === name && listener.protocol === "https"),
+  );
+  if (route === undefined || secure === undefined)
+    return ["  (this configuration has no https listener with a route that asks for a token)"];
   const path = route.match[0]?.path.value ?? "/";
   const url = `https://localhost:${secure.port}${path === "/" ? "/" : `${path}/1`}`;
   const curl = `curl --cacert ${caPath}`;

@@ -35,7 +35,8 @@ export async function run(args: readonly string[]): Promise<number> {
   if (help) return printHelp(TEXT);
   if (config === undefined) return refuseUsage("run", "say which configuration: -c FILE");
   const readyFd = readyFdText === undefined ? null : Number(readyFdText);
-  if (readyFd !== null && !(Number.isInteger(readyFd) && readyFd >= 1)) return refuseUsage("run", `--ready-fd "${readyFdText}" is not a file descriptor`);
+  if (readyFd !== null && !(Number.isInteger(readyFd) && readyFd >= 1))
+    return refuseUsage("run", `--ready-fd "${readyFdText}" is not a file descriptor`);
   const loaded = loadOrComplain(config);
   if (loaded === null) return EXIT.configuration;
   process.stderr.write(describeSnapshot(loaded.snapshot, config));

@@ -54,3 +54,6 @@ export interface Channel<Out, In> {
   /** The other side is gone; at most once. */
   onClose(closed: () => void): void;
 }
+
+export type WorkerChannel = Channel<WorkerMessage, PrimaryMessage>;
+export type StartMessage = Extract<PrimaryMessage, { readonly type: "start" }>;

@@ -7,10 +7,10 @@ import type { MetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
 import { localChannels } from "./channels.js";
 import { findFreePort } from "./port-probe.js";
-import type { KeySetMessage, PrimaryMessage, WorkerMessage } from "./protocol.js";
+import type { KeySetMessage, PrimaryMessage, StartMessage, WorkerMessage } from "./protocol.js";
 import { createSupervisor, type Supervisor, type WorkerHandle } from "./supervisor.js";
 import { startWorker } from "./worker.js";
-import { createWorkerDesk, type DeskServices } from "./worker-desk.js";
+import { createWorkerDesk, type DeskServices, type WorkerDesk } from "./worker-desk.js";
 
 export interface WorkerPoolOptions {
   readonly snapshot: Snapshot;
@@ -39,82 +39,103 @@ export interface WorkerPool {
 const WORKER_ENTRY = new URL("./worker-main.js", import.meta.url);
 
 export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
-  const { snapshot, log } = options;
-  const desk = createWorkerDesk({ ...options.services, log: (message, error) => log.warn({ err: error }, message) });
-  const waitingForReady: ((failure: string | null) => void)[] = [];
-  let ports: Readonly<Record<string, number>> = {};
-  let isDraining = false;
-  let isStarted = false;
+  return new Pool(options);
+}
 
-  function greet(worker: WorkerHandle): void {
-    worker.channel.onMessage((message) => {
-      if (!desk.receive(worker, message)) receive(worker, message);
+class Pool implements WorkerPool {
+  ports: Readonly<Record<string, number>> = {};
+  isDraining = false;
+  readonly #options: WorkerPoolOptions;
+  readonly #desk: WorkerDesk;
+  readonly #supervisor: Supervisor;
+  /** Who waits for the next worker to say that it serves, or why it does not. */
+  readonly #waitingForReady: ((failure: string | null) => void)[] = [];
+  #isStarted = false;
+
+  constructor(options: WorkerPoolOptions) {
+    this.#options = options;
+    this.#desk = createWorkerDesk({ ...options.services, log: (message, error) => options.log.warn({ err: error }, message) });
+    this.#supervisor = createProcesses(
+      options,
+      (worker) => this.#greet(worker),
+      (failure) => this.#settle(failure),
+    );
+  }
+
+  get workers(): readonly WorkerHandle[] {
+    return this.#supervisor.workers;
+  }
+
+  get restarts(): number {
+    return this.#supervisor.restarts;
+  }
+
+  async start(): Promise<string | null> {
+    const { snapshot, isSingle } = this.#options;
+    const count = isSingle ? 1 : snapshot.workers;
+    if (count > 1) this.ports = await choosePorts(snapshot);
+    const first = await this.#bringUp();
+    if (first !== null) return first;
+    const others = await Promise.all(Array.from({ length: count - 1 }, () => this.#bringUp()));
+    this.#isStarted = true;
+    return others.find((failure) => failure !== null) ?? null;
+  }
+
+  broadcast(message: PrimaryMessage): void {
+    for (const worker of this.workers) worker.channel.send(message);
+  }
+
+  collect(): Promise<void> {
+    return this.#desk.collect(this.workers);
+  }
+
+  async stop(drainTimeoutMs: number): Promise<void> {
+    this.isDraining = true;
+    await this.#supervisor.stop(drainTimeoutMs);
+  }
+
+  #bringUp(): Promise<string | null> {
+    return new Promise((resolve) => {
+      this.#waitingForReady.push(resolve);
+      this.#supervisor.spawn();
     });
   }
 
-  function receive(worker: WorkerHandle, message: WorkerMessage): void {
+  #settle(failure: string | null): void {
+    this.#waitingForReady.shift()?.(failure);
+  }
+
+  #greet(worker: WorkerHandle): void {
+    worker.channel.onMessage((message) => {
+      if (!this.#desk.receive(worker, message)) this.#receive(worker, message);
+    });
+  }
+
+  #receive(worker: WorkerHandle, message: WorkerMessage): void {
+    const { log } = this.#options;
     switch (message.type) {
       case "hello":
-        worker.channel.send({ type: "start", workerId: worker.id, instance: options.instance, snapshot, keys: options.currentKeys(), ports });
-        return;
+        return worker.channel.send(this.#startMessage(worker));
       case "ready":
         worker.isReady = true;
-        ports = message.ports;
-        if (isStarted) log.info({ worker: worker.id, pid: worker.pid }, "worker ready");
-        waitingForReady.shift()?.(null);
-        return;
+        this.ports = message.ports;
+        if (this.#isStarted) log.info({ worker: worker.id, workerPid: worker.pid }, "worker ready");
+        return this.#settle(null);
       case "ack":
         worker.snapshotVersion = message.version;
         return;
       case "failed":
-        if (isStarted) log.error({ worker: worker.id }, message.message);
-        waitingForReady.shift()?.(message.message);
-        return;
+        if (this.#isStarted) log.error({ worker: worker.id }, message.message);
+        return this.#settle(message.message);
       default:
         return;
     }
   }
 
-  const supervisor = createProcesses(options, greet, (failure) => waitingForReady.shift()?.(failure));
-
-  function bringUp(): Promise<string | null> {
-    return new Promise((resolve) => {
-      waitingForReady.push(resolve);
-      supervisor.spawn();
-    });
+  #startMessage(worker: WorkerHandle): StartMessage {
+    const { snapshot, instance, currentKeys } = this.#options;
+    return { type: "start", workerId: worker.id, instance, snapshot, keys: currentKeys(), ports: this.ports };
   }
-
-  return {
-    get ports() {
-      return ports;
-    },
-    get workers() {
-      return supervisor.workers;
-    },
-    get restarts() {
-      return supervisor.restarts;
-    },
-    get isDraining() {
-      return isDraining;
-    },
-    async start() {
-      const count = options.isSingle ? 1 : snapshot.workers;
-      if (count > 1) ports = await choosePorts(snapshot);
-      const first = await bringUp();
-      if (first !== null) return first;
-      const others = await Promise.all(Array.from({ length: count - 1 }, bringUp));
-      isStarted = true;
-      return others.find((failure) => failure !== null) ?? null;
-    },
-    broadcast(message) {
-      for (const worker of supervisor.workers) worker.channel.send(message);
-    },
-    collect: () => desk.collect(supervisor.workers),
-    async stop(drainTimeoutMs) {
-      isDraining = true;
-      await supervisor.stop(drainTimeoutMs);
-    },
-  };
 }
 
 async function choosePorts(snapshot: Snapshot): Promise<Record<string, number>> {
@@ -132,7 +153,7 @@ function createProcesses(options: WorkerPoolOptions, greet: (worker: WorkerHandl
       metrics.retire(worker.id);
       if (willRestartInMs < 0) return;
       metrics.recordWorkerRestart();
-      log.error({ worker: worker.id, pid: worker.pid, reason, willRestartInMs }, "worker ended unexpectedly");
+      log.error({ worker: worker.id, workerPid: worker.pid, reason, willRestartInMs }, "worker ended unexpectedly");
       failed(`a worker ended while starting (${reason})`);
     },
   });

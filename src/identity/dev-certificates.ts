@@ -3,7 +3,7 @@
  * What is valid stays, what is missing, damaged or about to expire is made anew, and what somebody else made is never
  * replaced unasked. Not for production: the CA's key lies next to its certificate.
  */
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { createPrivateKey, type KeyObject, type X509Certificate } from "node:crypto";
 import { isIPv6 } from "node:net";
 import { join } from "node:path";
 import { publicJwk } from "./development-keys.js";
@@ -105,7 +105,10 @@ function ensureCa(options: DevelopmentCertificatesOptions): { issuer: Issuer; fi
   const found = options.isForced ? unusable("forced") : inspectPair(certPath, keyPath, options.now);
   if (found.ok) return { issuer: found.issuer, files: keptPair(certPath, keyPath, found.issuer) };
   const pair = createKeyPair();
-  const certificate = selfSign({ ...lifetime(options.now, CA_DAYS), commonName: CA_NAME, publicKey: pair.publicKey, usage: "ca", names: [] }, pair.privateKey);
+  const certificate = selfSign(
+    { ...lifetime(options.now, CA_DAYS), commonName: CA_NAME, publicKey: pair.publicKey, usage: "ca", names: [] },
+    pair.privateKey,
+  );
   const issuer = { certificate, privateKey: pair.privateKey };
   return { issuer, files: writePair(certPath, keyPath, issuer, certificate.toString(), found.reason) };
 }

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { appendFileSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -62,11 +72,19 @@ describe("bootstrap", () => {
     writeFileSync(join(root, name), text);
   }
 
-  function launch(args: readonly string[], env: Readonly<Record<string, string>> = {}, nodeArgs: readonly string[] = []): { child: ChildProcess } & ReturnType<typeof watchProcess> {
+  function launch(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    nodeArgs: readonly string[] = [],
+  ): { child: ChildProcess } & ReturnType<typeof watchProcess> {
     // NODE_TEST_CONTEXT would make the inner test run report to this one.
     const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
     const full = { ...inherited, npm_execpath: join(root, "npm.cjs"), LENDER: resolve("node_modules"), ...env };
-    const child = spawn(process.execPath, [...nodeArgs, join(root, "src", "bootstrap.mjs"), ...args], { cwd: tmpdir(), env: full, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [...nodeArgs, join(root, "src", "bootstrap.mjs"), ...args], {
+      cwd: tmpdir(),
+      env: full,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     return { child, ...watchProcess(child) };
   }
 
@@ -86,7 +104,10 @@ describe("bootstrap", () => {
     const { code, stdout, stderr } = await bootstrap("start", "--single");
     assert.equal(stdout, '{"args":["quickstart","--single"],"helper":"first"}\n', stderr);
     assert.equal(code, 69);
-    assert.match(stderr, /^windrose: installing packages \(npm ci\)\nwindrose: installed in \S+ s\nwindrose: building\nwindrose: built in \S+ s\n$/);
+    assert.match(
+      stderr,
+      /^windrose: installing packages \(npm ci\)\nwindrose: installed in \S+ s\nwindrose: building\nwindrose: built in \S+ s\n$/,
+    );
     assert.deepEqual(installations(), ["ci --include=dev --no-audit --no-fund"]);
     assert.deepEqual(leftovers(), []);
   });
@@ -189,7 +210,10 @@ describe("bootstrap", () => {
   });
 
   it("passes a termination signal on to the tests and does not outlive them", async () => {
-    write("test/unit/slow.test.ts", 'import { it } from "node:test";\nit("waits", () => new Promise((resolve) => setTimeout(resolve, 60_000)));\n');
+    write(
+      "test/unit/slow.test.ts",
+      'import { it } from "node:test";\nit("waits", () => new Promise((resolve) => setTimeout(resolve, 60_000)));\n',
+    );
     await bootstrap("build");
     const run = launch(["test"]);
     await eventually(() => run.stderr().includes("running 2 test files"), "tests run", TIMEOUT_MS);

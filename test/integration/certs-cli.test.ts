@@ -22,7 +22,16 @@ function windrose(...args: string[]): { status: number | null; stdout: string; s
 
 describe("windrose certs dev", () => {
   before(() => {
-    const { status, stdout } = windrose("certs", "dev", "--name", "api.example.test", "--name", "BÜCHER.example.test", "--name", "orders.localhost");
+    const { status, stdout } = windrose(
+      "certs",
+      "dev",
+      "--name",
+      "api.example.test",
+      "--name",
+      "BÜCHER.example.test",
+      "--name",
+      "orders.localhost",
+    );
     assert.equal(status, 0);
     assert.match(stdout, /written certs\/ca\.pem {2}\(missing\)\n/);
     assert.equal(stdout.trim().split("\n").length, 6);
@@ -56,7 +65,8 @@ describe("windrose certs dev", () => {
         socket.destroy();
       }
     };
-    for (const name of ["localhost", "orders.localhost", "api.example.test", "xn--bcher-kva.example.test"]) assert.equal(await authorised(name), true, name);
+    for (const name of ["localhost", "orders.localhost", "api.example.test", "xn--bcher-kva.example.test"])
+      assert.equal(await authorised(name), true, name);
     assert.equal(await authorised("example.test"), false);
   });
 
@@ -70,14 +80,33 @@ describe("windrose certs dev", () => {
     const { port } = server.address() as AddressInfo;
     const curl = promisify(execFile);
     for (const host of ["localhost", "127.0.0.1"]) {
-      const { stdout } = await curl("curl", ["-sS", "--noproxy", "*", "--max-time", "10", "--cacert", join(certs, "ca.pem"), `https://${host}:${port}/`]);
+      const { stdout } = await curl("curl", [
+        "-sS",
+        "--noproxy",
+        "*",
+        "--max-time",
+        "10",
+        "--cacert",
+        join(certs, "ca.pem"),
+        `https://${host}:${port}/`,
+      ]);
       assert.equal(stdout, "hello");
     }
   });
 
   it("is verified by openssl with strict rules", (t) => {
     if (!needProgram(t, "openssl")) return;
-    const args = ["verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname", "localhost", "-CAfile", join(certs, "ca.pem"), join(certs, "localhost.pem")];
+    const args = [
+      "verify",
+      "-x509_strict",
+      "-purpose",
+      "sslserver",
+      "-verify_hostname",
+      "localhost",
+      "-CAfile",
+      join(certs, "ca.pem"),
+      join(certs, "localhost.pem"),
+    ];
     const { status, stderr } = spawnSync("openssl", args, { encoding: "utf8" });
     assert.equal(status, 0, stderr);
   });

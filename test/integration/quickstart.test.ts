@@ -26,7 +26,9 @@ async function copyConfiguration(): Promise<Copy> {
   const originals = [8443, 8080, 9101, 9102, 9201, 9202, 9901];
   const free = await findFreePorts(originals.length);
   const ports = new Map(originals.map((port, index) => [port, free[index] ?? 0]));
-  const text = readFileSync("config/quickstart.yaml", "utf8").replace(/\b(8443|8080|9101|9102|9201|9202|9901)\b/g, (port) => String(ports.get(Number(port))));
+  const text = readFileSync("config/quickstart.yaml", "utf8").replace(/\b(8443|8080|9101|9102|9201|9202|9901)\b/g, (port) =>
+    String(ports.get(Number(port))),
+  );
   const folder = mkdtempSync(join(directory, "run-"));
   mkdirSync(join(folder, "config"));
   const configPath = join(folder, "config", "quickstart.yaml");
@@ -93,7 +95,11 @@ describe("windrose quickstart", () => {
     before(async () => {
       copy = await copyConfiguration();
       quickstart = start(copy);
-      await eventually(() => quickstart.stdout().includes("Ctrl-C stops everything") || quickstart.child.exitCode !== null, "quickstart is ready", 30_000);
+      await eventually(
+        () => quickstart.stdout().includes("Ctrl-C stops everything") || quickstart.child.exitCode !== null,
+        "quickstart is ready",
+        30_000,
+      );
       assert.equal(quickstart.child.exitCode, null, quickstart.stderr());
     });
     after(() => quickstart.child.kill("SIGKILL"));
@@ -141,7 +147,10 @@ describe("windrose quickstart", () => {
       if (!needProgram(t, "curl")) return;
       const statuses = (await paste(command(429))).trim().split("\n");
       assert.equal(statuses.at(-1), "429");
-      assert.deepEqual([...new Set(statuses)].filter((status) => status !== "200" && status !== "429"), []);
+      assert.deepEqual(
+        [...new Set(statuses)].filter((status) => status !== "200" && status !== "429"),
+        [],
+      );
     });
 
     it("serves the public route by turns and redirects plain HTTP", async (t) => {
@@ -150,7 +159,9 @@ describe("windrose quickstart", () => {
       const endpoints = new Set<number>();
       for (let i = 0; i < 8; i++) endpoints.add(JSON.parse(await paste(catalog)).endpoint);
       assert.equal(endpoints.size, 2);
-      const redirected = await paste(`curl -sS -o /dev/null -w '%{http_code} %{redirect_url}' http://localhost:${copy.ports.get(8080)}/catalog?a=1`);
+      const redirected = await paste(
+        `curl -sS -o /dev/null -w '%{http_code} %{redirect_url}' http://localhost:${copy.ports.get(8080)}/catalog?a=1`,
+      );
       assert.equal(redirected, `308 https://localhost:${copy.ports.get(8443)}/catalog?a=1`);
     });
 
@@ -183,7 +194,10 @@ describe("windrose quickstart", () => {
         const { child, exit } = start(copy);
         const { code, stdout, stderr } = await within(30_000, exit, () => "did not end").finally(() => child.kill("SIGKILL"));
         assert.deepEqual([code, stdout], [69, ""], stderr);
-        const lines = stderr.trim().split("\n").filter((line) => !line.includes("made development certificates"));
+        const lines = stderr
+          .trim()
+          .split("\n")
+          .filter((line) => !line.includes("made development certificates"));
         assert.equal(lines.length, 1, stderr);
         assert.match(lines[0] ?? "", new RegExp(`\\b${port}\\b.* already in use`));
         assert.match(lines[0] ?? "", who);

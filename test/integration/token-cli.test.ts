@@ -38,13 +38,24 @@ describe("windrose token", () => {
   });
 
   it("takes subject, scope and claims, JSON where it is JSON", async () => {
-    const { stdout } = windrose("--sub", "bob", "--scope", "a:read b", "--claim", "tenant=acme=1", "--claim", "admin=true", "--claim", 'groups=["x","y"]');
+    const { stdout } = windrose(
+      "--sub",
+      "bob",
+      "--scope",
+      "a:read b",
+      "--claim",
+      "tenant=acme=1",
+      "--claim",
+      "admin=true",
+      "--claim",
+      'groups=["x","y"]',
+    );
     const { payload } = await verify(stdout);
     assert.equal(payload.sub, "bob");
-    assert.equal(payload["scope"], "a:read b");
-    assert.equal(payload["tenant"], "acme=1");
-    assert.equal(payload["admin"], true);
-    assert.deepEqual(payload["groups"], ["x", "y"]);
+    assert.equal(payload.scope, "a:read b");
+    assert.equal(payload.tenant, "acme=1");
+    assert.equal(payload.admin, true);
+    assert.deepEqual(payload.groups, ["x", "y"]);
   });
 
   it("makes expired tokens and tokens of another issuer for trying refusals", async () => {

@@ -287,6 +287,7 @@ test("a request in a trailer is never dispatched", async () => {
 });
 
 test("what arrives against the exchange's wish after its response began is bounded", async () => {
+  const harness = await startHarness({ limits: { maxBodyBytes: 0 }, maxHeldBytes: 1024 * 1024 });
   harness.onRequest = (one) => {
     one.downstream.writeHead(200, [], -1);
     one.downstream.write(Buffer.alloc(10_000, "x"));
@@ -299,4 +300,5 @@ test("what arrives against the exchange's wish after its response began is bound
   await harness.until(() => harness.seen[0]?.bodyError === "overloaded", "given up");
   assert.equal(harness.seen[0]?.chunks.length, 0);
   await raw.untilClosed();
+  harness.listener.close();
 });

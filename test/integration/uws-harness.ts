@@ -102,6 +102,7 @@ export interface HarnessOptions {
   readonly requestMs?: number;
   readonly tls?: ListenerTlsSpec;
   readonly host?: string;
+  readonly maxHeldBytes?: number;
   readonly port?: number;
   readonly refuseUnderscoreHeaders?: boolean;
 }
@@ -146,7 +147,10 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
       return harness.isDraining;
     },
   };
-  const listener = createUwsListener(listenerSpec(options), acceptor, timers, { onBug: (error) => bugs.push(error) });
+  const listener = createUwsListener(listenerSpec(options), acceptor, timers, {
+    onBug: (error) => bugs.push(error),
+    maxHeldBytes: options.maxHeldBytes ?? 256 * 1024 * 1024,
+  });
   const { port } = await listener.listen();
   const harness: Harness = {
     port,

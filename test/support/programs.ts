@@ -6,7 +6,7 @@ import type { TestContext } from "node:test";
 export function needProgram(t: TestContext, program: string): boolean {
   const { error } = spawnSync(program, ["--version"], { stdio: "ignore" });
   if (error === undefined) return true;
-  if (process.env["CI"]) throw new Error(`${program} is not installed, and CI is set`);
+  if (process.env.CI) throw new Error(`${program} is not installed, and CI is set`);
   t.skip(`${program} is not installed`);
   return false;
 }

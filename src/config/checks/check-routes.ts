@@ -64,12 +64,12 @@ function checkMatches(route: RouteDraft, path: DocumentPath, checker: Checker): 
 }
 
 function isNormalised(path: string): boolean {
-  const escapes = path.match(/%../g) ?? [];
-  return !path.includes("//") && escapes.every((escape) => escape === escape.toUpperCase() && !/[\w.~-]/.test(decodeByte(escape)));
+  const triplets = path.match(/%../g) ?? [];
+  return !path.includes("//") && triplets.every((triplet) => triplet === triplet.toUpperCase() && !/[\w.~-]/.test(decodeByte(triplet)));
 }
 
-function decodeByte(escape: string): string {
-  return String.fromCharCode(Number.parseInt(escape.slice(1), 16));
+function decodeByte(triplet: string): string {
+  return String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
 }
 
 type NamedDraft = { readonly name?: string | undefined } | undefined;

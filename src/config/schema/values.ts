@@ -89,7 +89,6 @@ export const headerName = () =>
 
 export const headerValue = () =>
   text((value) => {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is looked for
     if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value)) return { message: "must not hold line breaks or other control characters" };
     if (value !== value.trim())
       return { message: "must not begin or end with white space", hint: "a field's value never does, so it could not match" };

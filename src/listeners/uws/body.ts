@@ -16,11 +16,6 @@ import type { UwsResponse } from "./addon.js";
 const REARM_MS = 4_000;
 /** How long a refused upload may go on after its reply, so that a reset does not destroy the reply on its way. */
 const LINGER_MS = 2_000;
-/**
- * What is kept at most against the exchange's wish. The addon reads on in one go until the kernel's buffer is empty,
- * whatever `pause` says meanwhile, so some megabytes may come at once from a fast client.
- */
-const MAX_HELD_BYTES = 8 * 1024 * 1024;
 /** Above this a paused body no longer looks whether its client is still there: looking may bring another read. */
 const MAX_HELD_TO_LOOK_BYTES = 512 * 1024;
 
@@ -29,6 +24,12 @@ export interface BodyLimits {
   readonly maxBytes: number;
   /** Head to last byte; 0: unlimited. */
   readonly requestMs: number;
+  /**
+   * What is kept at most against the exchange's wish. Generous, because `pause` takes effect late: as long as its
+   * 512 KiB buffer comes back full, the addon reads on in one go, and from a fast client on the same machine that
+   * was seen to bring 360 MB. Clients across a network are bounded by the kernel's receive buffer.
+   */
+  readonly maxHeldBytes: number;
 }
 
 /** Whoever owns the response object. */
@@ -153,7 +154,7 @@ export class RequestBody {
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
     if (this.#isPaused) this.#stop();
-    if (this.#heldBytes > MAX_HELD_BYTES) this.#fail("overloaded", "the service does not take the request body while it answers");
+    if (this.#heldBytes > this.#limits.maxHeldBytes) this.#fail("overloaded", "the service does not take the request body");
   }
 
   #deliverHeld(): void {

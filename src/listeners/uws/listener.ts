@@ -15,7 +15,11 @@ import { serverNames, tlsOptions } from "./tls.js";
 export interface UwsListenerOptions {
   /** An exception where none should be: it has cost one response. Default: standard error. */
   readonly onBug?: (error: unknown) => void;
+  /** Bytes of one request body that are kept while the exchange does not take them; default 256 MiB. See body.ts. */
+  readonly maxHeldBytes?: number;
 }
+
+const DEFAULT_MAX_HELD_BYTES = 256 * 1024 * 1024;
 
 export interface UwsListener {
   /** Rejects when the address cannot be bound. Once only. */
@@ -37,7 +41,7 @@ export interface UwsListener {
  * `loadUws` with the largest `maxHeaderBytes` before creating several.
  */
 export function createUwsListener(spec: ListenerSpec, acceptor: Acceptor, timers: Timers, options: UwsListenerOptions = {}): UwsListener {
-  return new Listener(spec, acceptor, timers, options.onBug ?? console.error);
+  return new Listener(spec, acceptor, timers, { onBug: console.error, maxHeldBytes: DEFAULT_MAX_HELD_BYTES, ...options });
 }
 
 class Listener implements UwsListener, WriterContext {
@@ -57,11 +61,11 @@ class Listener implements UwsListener, WriterContext {
   #isClosed = false;
   #waiting: ResponseWriter[] = [];
 
-  constructor(spec: ListenerSpec, acceptor: Acceptor, timers: Timers, onBug: (error: unknown) => void) {
+  constructor(spec: ListenerSpec, acceptor: Acceptor, timers: Timers, options: Required<UwsListenerOptions>) {
     const { limits, hardening, timeouts } = spec;
     this.#spec = spec;
     this.acceptor = acceptor;
-    this.onBug = onBug;
+    this.onBug = options.onBug;
     this.#timers = timers;
     this.#uws = loadUws(limits.maxHeaderBytes);
     this.#gatePolicy = {
@@ -70,7 +74,7 @@ class Listener implements UwsListener, WriterContext {
       maxHeaderBytes: limits.maxHeaderBytes,
       refuseUnderscoreHeaders: hardening.refuseUnderscoreHeaders,
     };
-    this.#bodyLimits = { maxBytes: limits.maxBodyBytes, requestMs: timeouts.requestMs };
+    this.#bodyLimits = { maxBytes: limits.maxBodyBytes, requestMs: timeouts.requestMs, maxHeldBytes: options.maxHeldBytes };
     this.#app = this.#createApp(spec.tls);
   }
 

@@ -20,7 +20,13 @@ describe("demo services", () => {
     try {
       for (const [index, port] of ports.entries()) {
         const response = await fetch(`http://127.0.0.1:${port}/x?y=1`, { method: "POST", body: "ignored", headers: { "x-user": "alice" } });
-        const expected = { service: index < 2 ? "a" : "b", endpoint: port, method: "POST", path: "/x?y=1", headers: { "x-user": "alice", "x-request-id": null } };
+        const expected = {
+          service: index < 2 ? "a" : "b",
+          endpoint: port,
+          method: "POST",
+          path: "/x?y=1",
+          headers: { "x-user": "alice", "x-request-id": null },
+        };
         assert.deepEqual(await response.json(), expected);
       }
       const head = await fetch(`http://127.0.0.1:${ports[0]}/`, { method: "HEAD" });

@@ -30,7 +30,10 @@ describe("quickstart text", () => {
 
   it("brackets IPv6 endpoints", () => {
     const text = describeQuickstart(
-      facts((yaml) => `${yaml.replace("- respond: { body: hello }", "[]").replace("filters:\n      []", "backends: [{ service: a }]")}\nservices: [{ name: a, endpoints: { static: [{ address: "[::1]:9000" }] } }]\n`),
+      facts(
+        (yaml) =>
+          `${yaml.replace("- respond: { body: hello }", "[]").replace("filters:\n      []", "backends: [{ service: a }]")}\nservices: [{ name: a, endpoints: { static: [{ address: "[::1]:9000" }] } }]\n`,
+      ),
     );
     assert.match(text, /\[::1\]:9000 +demo service "a"/);
   });

@@ -171,8 +171,8 @@ test("a filter's text may come from a file", (context) => {
   const result = loadConfig(join(directory, "w.yaml"), { env: {} });
   assert.ok(result.ok, problemsIn(join(directory, "w.yaml")).join("\n"));
   const [headers, respond] = result.snapshot.routes[0]?.filters ?? [];
-  assert.deepEqual((headers?.config as { set: unknown }).set, { "x-key": "abc", file: "plain" });
-  assert.equal((respond?.config as { body: unknown }).body, "Hello\nyou\n");
+  assert.deepEqual((headers?.config as { set: unknown } | undefined)?.set, { "x-key": "abc", file: "plain" });
+  assert.equal((respond?.config as { body: unknown } | undefined)?.body, "Hello\nyou\n");
   writeFileSync(join(directory, "w.yaml"), text.replace("page.txt", "gone.txt"));
   assert.match(problemsIn(join(directory, "w.yaml"))[0] ?? "", /respond\.body\.file cannot read "gone\.txt": no such file/);
 });

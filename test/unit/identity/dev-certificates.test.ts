@@ -107,7 +107,11 @@ describe("development certificates", () => {
     ["a missing leaf", (file) => rmSync(file("localhost.pem")), ["localhost-key.pem", "localhost.pem"]],
     ["a leaf key cut short", (file) => writeFileSync(file("localhost-key.pem"), "-----BEGIN PRI"), ["localhost-key.pem", "localhost.pem"]],
     ["an unreadable certificate", (file) => writeFileSync(file("localhost.pem"), "garbage"), ["localhost-key.pem", "localhost.pem"]],
-    ["a key of another certificate", (file) => writeFileSync(file("localhost-key.pem"), readFileSync(file("ca-key.pem"))), ["localhost-key.pem", "localhost.pem"]],
+    [
+      "a key of another certificate",
+      (file) => writeFileSync(file("localhost-key.pem"), readFileSync(file("ca-key.pem"))),
+      ["localhost-key.pem", "localhost.pem"],
+    ],
     ["a missing key set", (file) => rmSync(file("dev-jwks.json")), ["dev-jwks.json"]],
     ["a key set of another key", (file) => writeFileSync(file("dev-jwks.json"), '{"keys":[]}'), ["dev-jwks.json"]],
     ["a broken token key", (file) => writeFileSync(file("dev-jwt-key.pem"), "x"), ["dev-jwks.json", "dev-jwt-key.pem"]],
@@ -131,7 +135,10 @@ describe("development certificates", () => {
   it("replaces somebody else's certificate only when forced", async () => {
     const pair = createKeyPair();
     const validity = { notBefore: START, notAfter: daysAfterStart(365) };
-    const foreign = selfSign({ ...validity, commonName: "Corporate Root", publicKey: pair.publicKey, usage: "ca", names: [] }, pair.privateKey);
+    const foreign = selfSign(
+      { ...validity, commonName: "Corporate Root", publicKey: pair.publicKey, usage: "ca", names: [] },
+      pair.privateKey,
+    );
     writeFileSync(join(directory, "ca.pem"), foreign.toString());
     const refused = await ensureDevelopmentCertificates({ directory, hosts: [], isForced: false, now: START });
     assert.ok(!refused.ok);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { X509Certificate } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +19,10 @@ function content(changes: Partial<CertificateContent> & Pick<CertificateContent,
 
 function createCa(): Issuer {
   const pair = createKeyPair();
-  return { certificate: selfSign(content({ commonName: "Test CA", usage: "ca", publicKey: pair.publicKey }), pair.privateKey), privateKey: pair.privateKey };
+  return {
+    certificate: selfSign(content({ commonName: "Test CA", usage: "ca", publicKey: pair.publicKey }), pair.privateKey),
+    privateKey: pair.privateKey,
+  };
 }
 
 /** As openssl prints it. */
@@ -104,7 +107,10 @@ describe("x509", () => {
   });
 
   it("tells addresses from names", () => {
-    assert.deepEqual(["10.0.0.1", "::1", "localhost", "1.2.3"].map((host) => altNameFor(host).type), ["ip", "ip", "dns", "dns"]);
+    assert.deepEqual(
+      ["10.0.0.1", "::1", "localhost", "1.2.3"].map((host) => altNameFor(host).type),
+      ["ip", "ip", "dns", "dns"],
+    );
   });
 
   it("is accepted by openssl verify for its purpose, its names, and no other", (t) => {
@@ -112,7 +118,8 @@ describe("x509", () => {
     const names = [altNameFor("api.example.test"), altNameFor("192.0.2.1")];
     const leaf = write("leaf.pem", issue(content({ usage: "server", publicKey: leafKeys.publicKey, names }), ca).toString());
     const root = write("ca.pem", ca.certificate.toString());
-    const verify = (...args: string[]): string => execFileSync("openssl", ["verify", "-x509_strict", "-CAfile", root, ...args, leaf], { encoding: "utf8", stdio: "pipe" });
+    const verify = (...args: string[]): string =>
+      execFileSync("openssl", ["verify", "-x509_strict", "-CAfile", root, ...args, leaf], { encoding: "utf8", stdio: "pipe" });
     assert.match(verify("-purpose", "sslserver", "-verify_hostname", "api.example.test"), /: OK/);
     assert.match(verify("-verify_ip", "192.0.2.1"), /: OK/);
     assert.throws(() => verify("-purpose", "sslclient"));
@@ -127,7 +134,10 @@ describe("x509", () => {
     const root = write("ca.pem", ca.certificate.toString());
     const between = write("between.pem", leaf.toString());
     const last = write("forged.pem", forged.toString());
-    assert.throws(() => execFileSync("openssl", ["verify", "-CAfile", root, "-untrusted", between, last], { stdio: "pipe" }), /invalid CA certificate|key usage|path length/i);
+    assert.throws(
+      () => execFileSync("openssl", ["verify", "-CAfile", root, "-untrusted", between, last], { stdio: "pipe" }),
+      /invalid CA certificate|key usage|path length/i,
+    );
   });
 
   it("has the extensions that RFC 5280 asks of a CA and of a leaf", (t) => {

@@ -85,6 +85,18 @@ test("a new key set makes cached results void", async () => {
   assert.equal(verifier.cachedTokens, 1);
 });
 
+test("a verification that was under way when the keys changed leaves nothing behind", async () => {
+  const { verifier, outcome, keys } = createVerifier([rsa.jwk]);
+  const withdrawn = await sign(rsa);
+  const forged = await sign(ecdsa, CLAIMS, { kid: "rs256" });
+  const underWay = [verifier.verify(withdrawn), verifier.verify(forged)];
+  keys.push([{ ...ecdsa.jwk, kid: "rs256" }]);
+  assert.equal(await outcome(await sign(ecdsa, { ...CLAIMS, sub: "x" }, { kid: "rs256" })), "ok");
+  await Promise.all(underWay);
+  assert.equal(await outcome(withdrawn), "signature");
+  assert.equal(await outcome(forged), "ok");
+});
+
 test("without a key set nothing is accepted, and it is not the caller's fault", async () => {
   const { outcome, keys } = createVerifier(null);
   const token = await sign(rsa);

@@ -1,0 +1,161 @@
+/**
+ * What a worker moves bytes with: builds the adapters once, wires them together, and swaps runtimes as snapshots arrive.
+ * It never reads files, resolves names or waits for the primary, except for leases and keys that it does not hold.
+ */
+import { createTokenVerifiers } from "../filters/jwt/token-verifiers.js";
+import type { FilterPorts } from "../filters/registry.js";
+import type { LeaseGrant } from "../limits/lease.js";
+import { createLeaseClient } from "../limits/lease-client.js";
+import { loadUws } from "../listeners/uws/addon.js";
+import { createUwsListener, type UwsListener } from "../listeners/uws/listener.js";
+import { createAcceptor } from "../proxy/acceptor.js";
+import type { Gateway } from "../proxy/exchange.js";
+import type { Observer } from "../proxy/ports.js";
+import type { Runtime } from "../proxy/runtime.js";
+import { createTimerWheel } from "../proxy/timer-wheel.js";
+import { type AccessLog, createAccessLog } from "../telemetry/access-log.js";
+import { combineObservers } from "../telemetry/combine-observers.js";
+import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
+import { createWorkerMetrics, type WorkerMetrics } from "../telemetry/worker-metrics.js";
+import { createHttp1Connector } from "../upstream/http1-connector.js";
+import { untilQuiet } from "./drain.js";
+import type { PrimaryMessage, StartMessage, WorkerChannel } from "./protocol.js";
+import { Questions } from "./questions.js";
+import { createRuntimeBuilder } from "./runtime-builder.js";
+import { createWorkerKeys, type WorkerKeys } from "./worker-keys.js";
+
+export interface DataPlane {
+  /** Binds every listener; the error says which could not. */
+  listen(): Promise<void>;
+  receive(message: PrimaryMessage): void;
+  /** Stops accepting, lets what is under way finish for at most this long, then closes everything. */
+  drain(timeoutMs: number): Promise<void>;
+}
+
+const LEASE_TIMEOUT_MS = 1_000;
+/** A crash loses at most the counts of this time. */
+const METRICS_PUSH_MS = 5_000;
+
+export function createDataPlane(channel: WorkerChannel, start: StartMessage): DataPlane {
+  const log = createProcessLog(`worker-${start.workerId}`);
+  const timers = createTimerWheel();
+  const connector = createHttp1Connector({ timers });
+  const { metrics, accessLog, observer } = createTelemetry(start, log);
+  const keys = createWorkerKeys((message) => channel.send(message));
+  for (const keySet of start.keys) keys.receive(keySet);
+  const leases = new Questions<LeaseGrant | null>(LEASE_TIMEOUT_MS);
+  const builder = createRuntimeBuilder(createFilterPorts({ channel, start, log, metrics, keys, leases }));
+  const source: { current: Runtime } = { current: builder.build(start.snapshot) };
+  const onBug = (error: unknown): void => log.error({ err: error }, "bug: an exchange had to be given up");
+  const gateway: Gateway = { connector, timers, observer, onBug, active: 0, isDraining: false };
+  const listeners = createListeners(start, source, gateway, metrics);
+  const report = (id: number): void => channel.send({ type: "metrics", id, metrics: metrics.snapshot() });
+  const push = setInterval(() => report(0), METRICS_PUSH_MS);
+
+  return {
+    async listen() {
+      const ports: Record<string, number> = {};
+      for (const [name, listener] of listeners) ports[name] = (await listener.listen()).port;
+      channel.send({ type: "ready", ports });
+      channel.send({ type: "ack", version: start.snapshot.version });
+    },
+    receive(message) {
+      switch (message.type) {
+        case "snapshot":
+          source.current = builder.build(message.snapshot);
+          return channel.send({ type: "ack", version: message.snapshot.version });
+        case "keys":
+          return keys.receive(message);
+        case "leaseReply":
+          return leases.answer(message.id, message.grant);
+        case "refreshReply":
+          return keys.answer(message.id);
+        case "collect":
+          return report(message.id);
+        default:
+          return;
+      }
+    },
+    async drain(timeoutMs) {
+      gateway.isDraining = true;
+      for (const listener of listeners.values()) listener.stopAccepting();
+      await untilQuiet(gateway, [...listeners.values()], timeoutMs);
+      clearInterval(push);
+      report(0);
+      for (const listener of listeners.values()) listener.close();
+      connector.close();
+      timers.stop();
+      await accessLog.close();
+    },
+  };
+}
+
+interface Telemetry {
+  readonly metrics: WorkerMetrics;
+  readonly accessLog: AccessLog;
+  readonly observer: Observer;
+}
+
+function createTelemetry({ workerId, snapshot }: StartMessage, log: ProcessLog): Telemetry {
+  const spec = snapshot.telemetry.accessLog;
+  const metrics = createWorkerMetrics(workerId);
+  const accessLog = createAccessLog(spec, { onProblem: (error) => log.warn({ err: error }, "access log") });
+  for (const reading of accessLog.readings) metrics.addReading(reading);
+  const observer = spec.path === "off" ? metrics.observer : combineObservers(metrics.observer, accessLog.observer);
+  return { metrics, accessLog, observer };
+}
+
+interface FilterParts {
+  readonly channel: WorkerChannel;
+  readonly start: StartMessage;
+  readonly log: ProcessLog;
+  readonly metrics: WorkerMetrics;
+  readonly keys: WorkerKeys;
+  readonly leases: Questions<LeaseGrant | null>;
+}
+
+function createFilterPorts({ channel, start, log, metrics, keys, leases }: FilterParts): FilterPorts {
+  const { limits, workers } = start.snapshot;
+  const warn = (message: string): void => log.warn(message);
+  let dryRunRefusals = 0;
+  metrics.addReading({
+    name: "windrose_rate_limit_dry_run_refusals_total",
+    help: "Requests that a rate limit with dryRun would have refused.",
+    type: "counter",
+    read: () => dryRunRefusals,
+  });
+  return {
+    tokens: createTokenVerifiers({ keys, now: Date.now, warn }),
+    limits: createLeaseClient((request) => leases.ask((id) => channel.send({ type: "lease", id, request })).then(granted), {
+      now: Date.now,
+      maxKeys: limits.maxKeys,
+      workers,
+      warn,
+    }),
+    onDryRunLimited: () => dryRunRefusals++,
+  };
+}
+
+function granted(grant: LeaseGrant | null): LeaseGrant {
+  if (grant === null) throw new Error("the rate-limit store failed");
+  return grant;
+}
+
+function createListeners(
+  { snapshot, ports, instance }: StartMessage,
+  source: { current: Runtime },
+  gateway: Gateway,
+  metrics: WorkerMetrics,
+): Map<string, UwsListener> {
+  // The addon takes one limit for the whole process; each listener's own is enforced by its gate.
+  loadUws(Math.max(...snapshot.listeners.map((spec) => spec.limits.maxHeaderBytes)));
+  const { onBug, timers } = gateway;
+  return new Map(
+    snapshot.listeners.map((spec) => {
+      const bind = { host: spec.bind.host, port: ports[spec.name] ?? spec.bind.port };
+      const acceptor = createAcceptor(spec.name, source, gateway, instance);
+      void metrics;
+      return [spec.name, createUwsListener({ ...spec, bind }, acceptor, timers, { onBug })];
+    }),
+  );
+}

@@ -1,0 +1,26 @@
+/** When a draining worker may end. */
+import type { UwsListener } from "../listeners/uws/listener.js";
+import type { Gateway } from "../proxy/exchange.js";
+
+const POLL_MS = 20;
+/** How long clients may take to read the end of their answers, or to leave, once no exchange is under way. */
+const LINGER_MS = 1_000;
+
+/** Resolves when no exchange is under way and clients have left or had a moment for it, or after the time given. */
+export function untilQuiet(gateway: Gateway, listeners: readonly UwsListener[], timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  let busyAt = performance.now();
+  const isQuiet = (now: number): boolean => {
+    if (gateway.active > 0) busyAt = now;
+    const isAlone = listeners.every((listener) => listener.connections === 0);
+    return gateway.active === 0 && (isAlone || now - busyAt >= LINGER_MS);
+  };
+  return new Promise((resolve) => {
+    const poll = (): void => {
+      const now = performance.now();
+      if (now >= deadline || isQuiet(now)) resolve();
+      else setTimeout(poll, POLL_MS);
+    };
+    poll();
+  });
+}
