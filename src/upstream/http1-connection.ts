@@ -193,9 +193,9 @@ export class Http1Connection implements Carrier, ResponseEvents {
     if (bytes === null || this.#isPaused) return;
     this.#leftover = null;
     this.#deliver(bytes, bytes.length);
-    if (this.#state !== "open" || this.#isPaused || this.#leftover !== null) return;
+    if (this.#state !== "open" || this.#leftover !== null) return;
     if (this.#hasEnded) this.#onEnd();
-    else this.#read();
+    else if (!this.#isPaused) this.#read();
   }
 
   #read(): void {

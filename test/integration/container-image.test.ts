@@ -31,7 +31,7 @@ function copies(stage: string): Copy[] {
 }
 
 function instruction(name: string): string[] {
-  const text = new RegExp(`^${name} (?:--\\S+ )*(?:CMD )?(\\[.*\\])$`, "m").exec(RUNTIME)?.[1];
+  const text = new RegExp(`^${name} +(?:--\\S+ +)*(?:CMD )?(\\[.*\\])$`, "m").exec(RUNTIME)?.[1];
   assert.ok(text, `${name} in exec form`);
   return JSON.parse(text);
 }

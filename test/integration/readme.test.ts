@@ -25,7 +25,9 @@ describe("README", () => {
   it("shows blocks of configuration that make one document without a problem or warning", () => {
     const blocks = fences(README, "yaml");
     assert.ok(blocks.length >= 5);
-    const result = parseConfig(blocks.join(""), join(directory, "windrose.yaml"), { env: { WINDROSE_ADMIN_TOKEN: "secret" } });
+    const result = parseConfig(blocks.join(""), join(directory, "windrose.yaml"), {
+      env: { WINDROSE_ADMIN_TOKEN: "0123456789abcdef0123456789abcdef" },
+    });
     assert.ok(result.ok, JSON.stringify(result.ok ? [] : result.problems, null, 2));
     assert.deepEqual(result.warnings, []);
     assert.deepEqual(
@@ -61,7 +63,8 @@ describe("README", () => {
   it("says of every protocol in the table whether it is available, as the configuration does", () => {
     for (const row of README.matchAll(/^\| (`[^|]*`) \| (now|not yet) \|/gm)) {
       for (const [, protocol = ""] of (row[1] ?? "").matchAll(/`(\w+)`/g)) {
-        const document = `listeners: [{ name: a, bind: 127.0.0.1:0, protocol: ${protocol} }]`;
+        const tls = protocol === "https" ? ", tls: { certificates: [{ cert: certs/localhost.pem, key: certs/localhost-key.pem }] }" : "";
+        const document = `listeners: [{ name: a, bind: "127.0.0.1:0", protocol: ${protocol}${tls} }]`;
         const result = parseConfig(document, join(directory, "windrose.yaml"));
         const isKnown = result.ok || !result.problems.some((problem) => problem.path.endsWith("protocol"));
         assert.equal(isKnown, row[2] === "now", protocol);

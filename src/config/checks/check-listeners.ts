@@ -30,6 +30,9 @@ function checkTls(listener: ListenerDraft, path: DocumentPath, context: CheckCon
   (listener.tls?.certificates ?? []).forEach((certificate, index) => {
     const at = [...path, "tls", "certificates", index];
     const names = checkCertificate(certificate, at, context);
+    if (index > 0 && names?.length === 0)
+      checker.warn(at, "has no DNS names, so no client is ever served it", "only the first certificate is served without a name");
+    if (names === null) return;
     for (const name of names) {
       const first = firstByName.get(name);
       if (first === undefined) firstByName.set(name, at);
@@ -38,19 +41,19 @@ function checkTls(listener: ListenerDraft, path: DocumentPath, context: CheckCon
   });
 }
 
-/** @returns the names it can be served for; none when there is a problem */
+/** @returns the DNS names it can be served for; null when there is a problem */
 function checkCertificate(
   value: { readonly cert?: string | undefined; readonly key?: string | undefined } | undefined,
   path: DocumentPath,
   context: CheckContext,
-): readonly string[] {
+): readonly string[] | null {
   const certPem = value?.cert === undefined ? null : readFileAt([...path, "cert"], value.cert, context, MAKE_HINT);
   const keyPem = value?.key === undefined ? null : readFileAt([...path, "key"], value.key, context, MAKE_HINT);
-  if (certPem === null || keyPem === null) return [];
+  if (certPem === null || keyPem === null) return null;
   const result = loadCertificate(certPem, keyPem);
   if (!result.ok) {
     context.checker.error([...path, result.part], `${context.checker.quote([...path, result.part])} ${result.message}`, result.hint);
-    return [];
+    return null;
   }
   context.materials.setCertificate(path, result.certificate);
   warnOnDates(result.certificate, [...path, "cert"], context);

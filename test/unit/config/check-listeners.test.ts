@@ -112,6 +112,21 @@ test("a name in two certificates of a listener is a warning", (context) => {
   assert.match(result.warnings.map(formatProblem)[0] ?? "", /certificates\[1\] warning: a\.example is in an earlier certificate too/);
 });
 
+test("a certificate without names is a warning unless it is the first", (context) => {
+  const { cert, key } = makeCertificate([]);
+  const directory = temporaryDirectory(context, {
+    "w.yaml": httpsDocument(2),
+    "0.pem": cert,
+    "0-key.pem": key,
+    "1.pem": cert,
+    "1-key.pem": key,
+  });
+  const result = loadConfig(join(directory, "w.yaml"), { env: {} });
+  assert.ok(result.ok);
+  assert.equal(result.warnings.length, 1);
+  assert.match(result.warnings.map(formatProblem)[0] ?? "", /certificates\[1\] warning: has no DNS names/);
+});
+
 const HOSTNAMES: readonly (readonly [string, boolean])[] = [
   ["example.com", true],
   ["*.example.com", true],

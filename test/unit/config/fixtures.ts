@@ -89,7 +89,7 @@ export function makeCertificate(
   const subject = [{ name: "commonName", value: names[0] ?? "nobody" }];
   certificate.setSubject(subject);
   certificate.setIssuer(subject);
-  certificate.setExtensions([{ name: "subjectAltName", altNames: names.map((value) => ({ type: 2, value })) }]);
+  if (names.length > 0) certificate.setExtensions([{ name: "subjectAltName", altNames: names.map((value) => ({ type: 2, value })) }]);
   certificate.sign(privateKey, forge.md.sha256.create());
   return { cert: forge.pki.certificateToPem(certificate), key };
 }
