@@ -28,7 +28,9 @@ export function probePort(host: string, port: number, wantedBy: string): Promise
   if (port === 0) return Promise.resolve();
   const server = createServer();
   return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(new PortUnavailable(explain(error, host, port, wantedBy), { cause: error })));
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      reject(new PortUnavailable(explain(error, host, port, wantedBy), { cause: error })),
+    );
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()));
   });
 }

@@ -7,7 +7,6 @@ import type { LeaseGrant, LeaseRequest } from "../limits/lease.js";
 import type { MetricJson } from "../telemetry/metric-json.js";
 import type { Jwks } from "./key-sets.js";
 
-
 export interface KeySetMessage {
   readonly type: "keys";
   readonly provider: string;

@@ -7,14 +7,26 @@ import { performance } from "node:perf_hooks";
 import type { Endpoint } from "../engine/model/endpoint.js";
 import { ERRORS, type ErrorCode } from "../engine/model/errors.js";
 import type { HeaderList, Principal, RequestHead } from "../engine/model/request.js";
-import { tryRetry, noteRequest } from "../engine/resilience/retry-budget.js";
+import { noteRequest, tryRetry } from "../engine/resilience/retry-budget.js";
 import { chooseBackend } from "../engine/routing/choose-backend.js";
 import { matchRoute } from "../engine/routing/match-route.js";
+import { admit } from "./admission.js";
 import { Attempt, type AttemptOwner } from "./attempt.js";
 import { prepareRequest } from "./forwarded-request.js";
 import { localReply } from "./local-reply.js";
-import type { Connector, Downstream, DownstreamHandler, ExchangeRecord, FilterContext, Observer, Reply, Timer, Timers, UpstreamCall, Verdict } from "./ports.js";
-import { admit } from "./admission.js";
+import type {
+  Connector,
+  Downstream,
+  DownstreamHandler,
+  ExchangeRecord,
+  FilterContext,
+  Observer,
+  Reply,
+  Timer,
+  Timers,
+  UpstreamCall,
+  Verdict,
+} from "./ports.js";
 import { RequestBody } from "./request-body.js";
 import { downstreamHeaders } from "./response-headers.js";
 import type { ListenerRuntime, RouteRuntime, Runtime, ServiceRuntime } from "./runtime.js";

@@ -5,15 +5,15 @@
 import type { Socket } from "node:net";
 import type { ErrorCode } from "../engine/model/errors.js";
 import type { Timer } from "../proxy/ports.js";
-import { ResponseParser } from "../wire/http1/response-parser.js";
 import type { ResponseEvents } from "../wire/http1/response-parser.js";
+import { ResponseParser } from "../wire/http1/response-parser.js";
 import type { Carrier, Http1Call } from "./http1-call.js";
-import { openSocket, READ_BUFFER_BYTES } from "./open-socket.js";
-import type { ReadBuffer } from "./open-socket.js";
 import type { Http1Pool } from "./http1-pool.js";
+import type { ReadBuffer } from "./open-socket.js";
+import { openSocket, READ_BUFFER_BYTES } from "./open-socket.js";
 import { RequestSender } from "./request-sender.js";
-import { describeSocketError, socketErrorCode } from "./socket-errors.js";
 import type { ConnectionStage } from "./socket-errors.js";
+import { describeSocketError, socketErrorCode } from "./socket-errors.js";
 
 /** `settling`: the response is complete, but more bytes may come with the same read; not yet for others to use. */
 type State = ConnectionStage | "settling" | "idle" | "closed";

@@ -3,8 +3,8 @@ import type { UpstreamTarget } from "../engine/model/endpoint.js";
 import type { Connector, Timers, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../proxy/ports.js";
 import { encodeRequestHead } from "../wire/http1/request-encoder.js";
 import { Http1Call } from "./http1-call.js";
-import { Http1Pool } from "./http1-pool.js";
 import type { PoolOwner } from "./http1-pool.js";
+import { Http1Pool } from "./http1-pool.js";
 
 export interface Http1ConnectorOptions {
   readonly timers: Timers;

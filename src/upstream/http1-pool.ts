@@ -4,11 +4,10 @@
  */
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
 import type { Timers } from "../proxy/ports.js";
-import type { Http1Call } from "./http1-call.js";
-import type { Carrier } from "./http1-call.js";
+import type { Carrier, Http1Call } from "./http1-call.js";
 import { Http1Connection } from "./http1-connection.js";
-import { createTlsClient } from "./open-socket.js";
 import type { TlsClient } from "./open-socket.js";
+import { createTlsClient } from "./open-socket.js";
 import { describeSocketError } from "./socket-errors.js";
 
 export interface PoolOwner {

@@ -2,10 +2,11 @@
  * Opens the TCP or TLS socket of one connection. Reads go into one buffer that all sockets of a kind share: the receiver
  * borrows it for the duration of the callback, and no read callback runs inside another one of the same kind.
  */
-import { connect as connectTcp, isIP } from "node:net";
+
 import type { Socket } from "node:net";
-import { checkServerIdentity, connect as connectTls, createSecureContext } from "node:tls";
+import { connect as connectTcp, isIP } from "node:net";
 import type { ConnectionOptions, PeerCertificate, SecureContext } from "node:tls";
+import { checkServerIdentity, connect as connectTls, createSecureContext } from "node:tls";
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
 import type { Latin1Bytes } from "../wire/http1/bytes.js";
 

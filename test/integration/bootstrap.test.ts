@@ -239,6 +239,18 @@ describe("bootstrap", () => {
     });
   }
 
+  it("finds in the lock file the packages of every platform, without which newer npm versions refuse to install", () => {
+    const { packages } = JSON.parse(readFileSync("package-lock.json", "utf8")) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+    };
+    const optional = Object.values(packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}));
+    assert.ok(optional.length > 0);
+    assert.deepEqual(
+      optional.filter((name) => !(`node_modules/${name}` in packages)),
+      [],
+    );
+  });
+
   it("refuses a task that it does not know", async () => {
     const { code, stderr } = await bootstrap("deploy");
     assert.equal(code, 64);

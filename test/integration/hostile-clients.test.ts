@@ -25,14 +25,38 @@ const post = (fields: string, body: string): string => `POST /evil HTTP/1.1\r\n$
 const SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: api.test\r\n\r\n";
 
 const ATTACKS: readonly Attack[] = [
-  { name: "Content-Length with Transfer-Encoding", bytes: post("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", `0\r\n\r\n${SMUGGLED}`), status: 400 },
-  { name: "an empty Content-Length with Transfer-Encoding", bytes: post("Content-Length:\r\nTransfer-Encoding: chunked\r\n", `0\r\n\r\n${SMUGGLED}`), status: 0 },
-  { name: "an empty Transfer-Encoding with Content-Length", bytes: post("Transfer-Encoding:\r\nContent-Length: 3\r\n", `abc${SMUGGLED}`), status: 0 },
-  { name: "an empty Transfer-Encoding and a chunked one", bytes: post("Transfer-Encoding:\r\nTransfer-Encoding: chunked\r\n", `0\r\n\r\n${SMUGGLED}`), status: 400 },
+  {
+    name: "Content-Length with Transfer-Encoding",
+    bytes: post("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", `0\r\n\r\n${SMUGGLED}`),
+    status: 400,
+  },
+  {
+    name: "an empty Content-Length with Transfer-Encoding",
+    bytes: post("Content-Length:\r\nTransfer-Encoding: chunked\r\n", `0\r\n\r\n${SMUGGLED}`),
+    status: 0,
+  },
+  {
+    name: "an empty Transfer-Encoding with Content-Length",
+    bytes: post("Transfer-Encoding:\r\nContent-Length: 3\r\n", `abc${SMUGGLED}`),
+    status: 0,
+  },
+  {
+    name: "an empty Transfer-Encoding and a chunked one",
+    bytes: post("Transfer-Encoding:\r\nTransfer-Encoding: chunked\r\n", `0\r\n\r\n${SMUGGLED}`),
+    status: 400,
+  },
   { name: "Transfer-Encoding: identity", bytes: post("Transfer-Encoding: identity\r\n", SMUGGLED), status: 400 },
-  { name: "Transfer-Encoding: chunked, identity", bytes: post("Transfer-Encoding: chunked, identity\r\n", `0\r\n\r\n${SMUGGLED}`), status: 0 },
+  {
+    name: "Transfer-Encoding: chunked, identity",
+    bytes: post("Transfer-Encoding: chunked, identity\r\n", `0\r\n\r\n${SMUGGLED}`),
+    status: 0,
+  },
   { name: "Transfer-Encoding: xchunked", bytes: post("Transfer-Encoding: xchunked\r\n", `0\r\n\r\n${SMUGGLED}`), status: 0 },
-  { name: "two Transfer-Encoding fields", bytes: post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", `0\r\n\r\n${SMUGGLED}`), status: 0 },
+  {
+    name: "two Transfer-Encoding fields",
+    bytes: post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", `0\r\n\r\n${SMUGGLED}`),
+    status: 0,
+  },
   { name: "two different lengths", bytes: post("Content-Length: 3\r\nContent-Length: 50\r\n", `abc${SMUGGLED}`), status: 0 },
   { name: "two equal lengths", bytes: post("Content-Length: 3\r\nContent-Length: 3\r\n", "abc"), status: 400 },
   { name: "a list of lengths", bytes: post("Content-Length: 3, 3\r\n", `abc${SMUGGLED}`), status: 400 },
@@ -63,7 +87,11 @@ const ATTACKS: readonly Attack[] = [
   { name: "a backslash", bytes: get("", "/evil\\x"), status: 400 },
   { name: "a broken escape", bytes: get("", "/evil%zz"), status: 400 },
   { name: "an unknown expectation", bytes: get("Expect: 200-maybe\r\n"), status: 417 },
-  { name: "a WebSocket upgrade", bytes: get("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"), status: 501 },
+  {
+    name: "a WebSocket upgrade",
+    bytes: get("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"),
+    status: 501,
+  },
   { name: "an HTTP/1.0 request", bytes: "GET /evil HTTP/1.0\r\n\r\n", status: 0 },
   { name: "an absolute-form target", bytes: `GET http://api.test/evil HTTP/1.1\r\n${H}\r\n`, status: 0 },
   { name: "an HTTP/2 preface", bytes: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", status: 0 },

@@ -69,7 +69,8 @@ workers: 1
 
   it("lets a good token through, twice, and tells the service who it is", async () => {
     const good = await token(first);
-    for (let i = 0; i < 2; i++) assert.equal((await call(`Bearer ${good}`, "/orders/1", { "x-user": "root", "x-tenant": "red" })).status, 200);
+    for (let i = 0; i < 2; i++)
+      assert.equal((await call(`Bearer ${good}`, "/orders/1", { "x-user": "root", "x-tenant": "red" })).status, 200);
     const { headers } = upstream.requests.at(-1) ?? assert.fail("nothing arrived");
     assert.equal(headers["x-user"], "alice");
     assert.equal(headers["x-tenant"], "blue");

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { HELLO, Notes, onRequests, requestOf, startConnector, startRawServer, targetOf, until } from "../unit/upstream/support.js";
 import type { RawServer } from "../unit/upstream/support.js";
+import { HELLO, Notes, onRequests, requestOf, startConnector, startRawServer, targetOf, until } from "../unit/upstream/support.js";
 
 const MIB = 1_048_576;
 let bench: ReturnType<typeof startConnector>;
@@ -104,7 +104,9 @@ describe("a response body", () => {
 
   test("of many chunks in one read can be paused between two of them", async () => {
     const { port } = await serve((socket) =>
-      onRequests(socket, () => socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${"1\r\nx\r\n".repeat(100)}0\r\nT: 1\r\n\r\n`)),
+      onRequests(socket, () =>
+        socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${"1\r\nx\r\n".repeat(100)}0\r\nT: 1\r\n\r\n`),
+      ),
     );
     const notes = new Notes();
     let isPaused = false;

@@ -4,15 +4,15 @@
  * be one that is stricter on purpose.
  */
 import assert from "node:assert/strict";
-import { Agent, request } from "node:http";
 import type { IncomingMessage } from "node:http";
+import { Agent, request } from "node:http";
 import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
-import { mutatedResponse, validResponse } from "../unit/wire/http1/arbitrary-response.js";
-import type { GeneratedResponse } from "../unit/wire/http1/arbitrary-response.js";
-import { readResponse } from "../unit/wire/http1/read-response.js";
-import { startRawServer } from "../unit/upstream/support.js";
 import type { RawServer } from "../unit/upstream/support.js";
+import { startRawServer } from "../unit/upstream/support.js";
+import type { GeneratedResponse } from "../unit/wire/http1/arbitrary-response.js";
+import { mutatedResponse, validResponse } from "../unit/wire/http1/arbitrary-response.js";
+import { readResponse } from "../unit/wire/http1/read-response.js";
 
 /** For longer runs: set both in the environment. */
 const seed = Number(process.env["FUZZ_SEED"] ?? 20_260_102);
@@ -22,23 +22,20 @@ const count = Number(process.env["FUZZ_RUNS"] ?? 1500);
 const STRICTER_ON_PURPOSE: ReadonlySet<string> = new Set([
   "bad-status-line",
   "bad-status",
-  "bad-version",
-  "bare-lf",
   "bare-cr",
   "control-byte",
-  "obs-fold",
-  "bad-content-length",
-  "repeated-content-length",
-  "length-and-coding",
   "bad-transfer-encoding",
   "repeated-transfer-encoding",
   "coding-in-http-1.0",
   "body-without-right",
-  "bad-chunk-size",
   "bad-chunk-extension",
-  "bad-chunk-end",
-  "unexpected-upgrade",
 ]);
+
+/**
+ * What is taken although Node refuses it: framing fields in a trailer section (they frame nothing there, and are dropped)
+ * and a tab behind a length (white space like any other, RFC 9110 §5.6.3).
+ */
+const LAXER_ON_PURPOSE = [/\r\n0+(?:;[^\r]*)?\r\n(?:[^\r]+\r\n)*(?:content-length|transfer-encoding):/i, /content-length:[ \t]*\d+ *\t/i];
 
 interface NodeReading {
   readonly isComplete: boolean;
@@ -103,7 +100,7 @@ function endToEnd(headers: readonly string[]): string[] {
 }
 
 /** How the two readings relate; asserts that they may. */
-function compare(response: GeneratedResponse, node: NodeReading): "same" | "stricter" | "both-refuse" {
+function compare(response: GeneratedResponse, node: NodeReading): "same" | "stricter" | "laxer" | "both-refuse" {
   const ours = readResponse(response.text, { method: response.method, hasEnd: true });
   const shown = JSON.stringify(response);
   if (ours.outcome !== "complete" || ours.rest !== "") {
@@ -112,6 +109,7 @@ function compare(response: GeneratedResponse, node: NodeReading): "same" | "stri
     assert.ok(isOnPurpose, `${ours.outcome}, which Node accepts: ${shown}`);
     return "stricter";
   }
+  if (!node.isComplete && LAXER_ON_PURPOSE.some((pattern) => pattern.test(response.text))) return "laxer";
   assert.ok(node.isComplete, `accepted, and Node refuses: ${shown}`);
   assert.equal(ours.status, node.status, shown);
   assert.deepEqual(ours.headers, node.headers, shown);

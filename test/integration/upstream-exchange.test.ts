@@ -1,8 +1,18 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { answering, HELLO, Notes, onRequests, requestOf, startConnector, startRawServer, targetOf, until } from "../unit/upstream/support.js";
 import type { RawServer } from "../unit/upstream/support.js";
+import {
+  answering,
+  HELLO,
+  Notes,
+  onRequests,
+  requestOf,
+  startConnector,
+  startRawServer,
+  targetOf,
+  until,
+} from "../unit/upstream/support.js";
 
 let bench: ReturnType<typeof startConnector>;
 let server: RawServer | null = null;
@@ -245,7 +255,10 @@ describe("a request body", () => {
 
   test("longer or shorter than announced ends the attempt and its connection", async () => {
     const { port, received } = await collect("never");
-    for (const [text, mustEnd] of [["abcd", false], ["ab", true]] as const) {
+    for (const [text, mustEnd] of [
+      ["abcd", false],
+      ["ab", true],
+    ] as const) {
       const notes = new Notes();
       notes.onConnected = () => {
         notes.call?.write(Buffer.from(text));

@@ -1,10 +1,20 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
+import { createServer } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { answering, HELLO, Notes, onRequests, requestOf, startConnector, startRawServer, targetOf, until } from "../unit/upstream/support.js";
 import type { RawServer } from "../unit/upstream/support.js";
+import {
+  answering,
+  HELLO,
+  Notes,
+  onRequests,
+  requestOf,
+  startConnector,
+  startRawServer,
+  targetOf,
+  until,
+} from "../unit/upstream/support.js";
 
 const OK = "HTTP/1.1 200 OK\r\n";
 let bench: ReturnType<typeof startConnector>;
@@ -79,11 +89,21 @@ describe("a service that", () => {
     ["closes within the head", "upstream-closed", "", (socket) => socket.end("HTTP/1.1 200 O")],
     ["closes within the body", "upstream-closed", "ab", (socket) => socket.end(`${OK}Content-Length: 3\r\n\r\nab`)],
     ["closes within a chunk", "upstream-closed", "ab", (socket) => socket.end(`${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nab`)],
-    ["closes before the last chunk", "upstream-closed", "abc", (socket) => socket.end(`${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`)],
+    [
+      "closes before the last chunk",
+      "upstream-closed",
+      "abc",
+      (socket) => socket.end(`${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`),
+    ],
     ["closes within the trailers", "upstream-closed", "", (socket) => socket.end(`${OK}Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n`)],
     ["answers garbage", "upstream-protocol", "", (socket) => socket.write("SSH-2.0-nothing\r\n")],
     ["answers in TLS", "upstream-protocol", "", (socket) => socket.write(Buffer.from("1503010002022800", "hex"))],
-    ["sends both lengths", "upstream-protocol", "", (socket) => socket.write(`${OK}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc`)],
+    [
+      "sends both lengths",
+      "upstream-protocol",
+      "",
+      (socket) => socket.write(`${OK}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc`),
+    ],
     ["breaks its chunks", "upstream-protocol", "abc", (socket) => socket.write(`${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n`)],
     ["sends more than announced", "upstream-protocol", "abc", (socket) => socket.write(`${OK}Content-Length: 3\r\n\r\nabcd`)],
     ["sends a body with 204", "upstream-protocol", "", (socket) => socket.write("HTTP/1.1 204 No\r\n\r\nabc")],
@@ -134,7 +154,9 @@ describe("a reused connection that dies", () => {
   }
 
   test("after the first byte is upstream-closed", async () => {
-    const { port } = await serve((socket) => onRequests(socket, (_head, index) => (index === 0 ? socket.write(HELLO) : socket.end("HTTP/1.1 1"))));
+    const { port } = await serve((socket) =>
+      onRequests(socket, (_head, index) => (index === 0 ? socket.write(HELLO) : socket.end("HTTP/1.1 1"))),
+    );
     await new Notes().start(bench.connector, targetOf(port)).over;
     assert.equal(await new Notes().start(bench.connector, targetOf(port)).over, "upstream-closed");
   });

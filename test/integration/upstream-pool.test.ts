@@ -1,8 +1,18 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { afterEach, beforeEach, test } from "node:test";
-import { answering, HELLO, Notes, onRequests, requestOf, startConnector, startRawServer, targetOf, until } from "../unit/upstream/support.js";
 import type { RawServer } from "../unit/upstream/support.js";
+import {
+  answering,
+  HELLO,
+  Notes,
+  onRequests,
+  requestOf,
+  startConnector,
+  startRawServer,
+  targetOf,
+  until,
+} from "../unit/upstream/support.js";
 
 let bench: ReturnType<typeof startConnector>;
 let server: RawServer | null = null;
@@ -86,7 +96,9 @@ test("a waiting request that is given up leaves the queue", async () => {
 });
 
 test("when a connection fails, the next in the queue gets a new one", async () => {
-  const { port } = await serve((socket, number) => (number === 0 ? onRequests(socket, () => socket.end("garbage")) : answering(HELLO)(socket)));
+  const { port } = await serve((socket, number) =>
+    number === 0 ? onRequests(socket, () => socket.end("garbage")) : answering(HELLO)(socket),
+  );
   const target = targetOf(port, { maxConnections: 1 });
   const first = new Notes().start(bench.connector, target);
   const second = new Notes().start(bench.connector, target);

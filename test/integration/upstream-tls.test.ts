@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import type { TLSSocket, TlsOptions } from "node:tls";
 import { createServer } from "node:tls";
-import type { TlsOptions, TLSSocket } from "node:tls";
 import type { UpstreamTarget } from "../../src/engine/model/endpoint.js";
-import { altNameFor, createKeyPair, issue, selfSign } from "../../src/identity/x509.js";
 import type { Issuer } from "../../src/identity/x509.js";
-import { answering, HELLO, listening, Notes, onRequests, requestOf, startConnector, targetOf, until } from "../unit/upstream/support.js";
+import { altNameFor, createKeyPair, issue, selfSign } from "../../src/identity/x509.js";
 import type { RawServer } from "../unit/upstream/support.js";
+import { answering, HELLO, listening, Notes, onRequests, requestOf, startConnector, targetOf, until } from "../unit/upstream/support.js";
 
 interface Leaf {
   readonly cert: string;
@@ -68,7 +68,11 @@ async function serve(options: TlsOptions, onSocket: (socket: TLSSocket, index: n
   return server;
 }
 
-function tlsTarget(port: number, change: Partial<NonNullable<UpstreamTarget["tls"]>> = {}, limits: Partial<UpstreamTarget> = {}): UpstreamTarget {
+function tlsTarget(
+  port: number,
+  change: Partial<NonNullable<UpstreamTarget["tls"]>> = {},
+  limits: Partial<UpstreamTarget> = {},
+): UpstreamTarget {
   return targetOf(port, { tls: { serverName: "service.test", caPem: ca.pem, isVerified: true, ...change }, ...limits });
 }
 

@@ -30,7 +30,10 @@ test("a body is delivered with every method, by length and chunked, in whatever 
   const raw = await connectRaw(harness);
   let sent = 0;
   for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
-    for (const framed of ["Content-Length: 11\r\n\r\nhello world", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"]) {
+    for (const framed of [
+      "Content-Length: 11\r\n\r\nhello world",
+      "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+    ]) {
       const bytes = `${method} / HTTP/1.1\r\nHost: a\r\n${framed}`;
       for (const cuts of [[], [bytes.length - 1], [bytes.length - 9, bytes.length - 5], [bytes.indexOf("\r\n\r\n") + 4]]) {
         await raw.sendSplit(bytes, cuts);
@@ -49,7 +52,10 @@ test("an empty chunked body ends with one empty last chunk", async () => {
   const raw = await connectRaw(harness);
   raw.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
   await raw.until((text) => hasResponses(text, 1));
-  assert.deepEqual(harness.seen[0]?.chunks.map((chunk) => chunk.length), [0]);
+  assert.deepEqual(
+    harness.seen[0]?.chunks.map((chunk) => chunk.length),
+    [0],
+  );
   raw.destroy();
 });
 
@@ -170,7 +176,10 @@ test("an answer before the end of the upload leaves the connection usable", asyn
   await turn();
   raw.send(GET);
   const text = await raw.until((received) => hasResponses(received, 2));
-  assert.deepEqual(parseResponses(text).map((response) => response.body), ["early", "early"]);
+  assert.deepEqual(
+    parseResponses(text).map((response) => response.body),
+    ["early", "early"],
+  );
   assert.equal(harness.seen.length, 2);
   raw.destroy();
 });
@@ -186,7 +195,10 @@ test("a Content-Length above the limit is answered 413 at once, and the client c
   assert.equal(raw.closedBy(), null, "not reset under the upload");
   raw.send(Buffer.alloc(1024 * 1024));
   assert.equal(parseResponses(await raw.untilClosed()).length, 1);
-  assert.deepEqual(harness.seen.map((one) => [one.refusal?.code, one.chunks.length]), [["body-too-large", 0]]);
+  assert.deepEqual(
+    harness.seen.map((one) => [one.refusal?.code, one.chunks.length]),
+    [["body-too-large", 0]],
+  );
   assert.deepEqual(harness.bugs, []);
 });
 
@@ -282,7 +294,10 @@ test("a request in a trailer is never dispatched", async () => {
     harness,
     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX:GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
   );
-  assert.deepEqual(harness.seen.map((one) => one.head.path), ["/"]);
+  assert.deepEqual(
+    harness.seen.map((one) => one.head.path),
+    ["/"],
+  );
   assert.deepEqual(harness.bugs, []);
 });
 

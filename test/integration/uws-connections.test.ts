@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { test } from "node:test";
+import { createUwsListener } from "../../src/listeners/uws/listener.js";
 import { connectRaw, exchangeRaw, hasResponses } from "../support/raw-socket.js";
 import { listenerSpec, reply, startHarness, timers } from "./uws-harness.js";
-import { createUwsListener } from "../../src/listeners/uws/listener.js";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -31,7 +31,10 @@ test("an address that cannot be bound is one clear error", async () => {
   await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
   const { port } = taken.address() as { port: number };
   await assert.rejects(startHarness({ port }), { message: `cannot listen on 127.0.0.1:${port}: the port is in use` });
-  await assert.rejects(startHarness({ host: "203.0.113.1", port }), /cannot listen on 203\.0\.113\.1:\d+: this machine does not have that address/);
+  await assert.rejects(
+    startHarness({ host: "203.0.113.1", port }),
+    /cannot listen on 203\.0\.113\.1:\d+: this machine does not have that address/,
+  );
   taken.close();
 });
 
@@ -65,7 +68,7 @@ test("a listener that stops accepting refuses new clients and serves the present
   await assert.rejects(connectRaw(harness), { code: "ECONNREFUSED" });
   assert.equal(harness.listener.pendingResponses, 1);
   reply(harness.seen[0]!.downstream, 200, "last");
-  assert.match(await raw.untilClosed(), /Connection: close\r\n[^]*last$/);
+  assert.match(await raw.untilClosed(), /Connection: close\r\n[\s\S]*last$/);
   assert.equal(harness.listener.pendingResponses, 0);
   harness.listener.close();
 });

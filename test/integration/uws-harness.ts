@@ -2,11 +2,12 @@
  * Runs a real uws listener on port 0 with an acceptor whose behaviour a test gives as a function, and records what
  * the listener tells it. Not a test itself.
  */
-import { createUwsListener, type UwsListener } from "../../src/listeners/uws/listener.js";
+
 import type { ErrorCode } from "../../src/engine/model/errors.js";
 import { ERRORS } from "../../src/engine/model/errors.js";
 import type { RequestHead } from "../../src/engine/model/request.js";
 import type { ListenerLimits, ListenerSpec, ListenerTlsSpec } from "../../src/engine/model/snapshot.js";
+import { createUwsListener, type UwsListener } from "../../src/listeners/uws/listener.js";
 import type { Acceptor, Downstream, DownstreamHandler, Timers } from "../../src/proxy/ports.js";
 
 /** A real clock: the listener needs nothing finer than `setTimeout` here. */

@@ -21,21 +21,54 @@ const GET = "GET / HTTP/1.1\r\nHost: a.test\r\n";
 const SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: a.test\r\n\r\n";
 
 function assertNothingSmuggled(): void {
-  assert.deepEqual(harness.seen.filter((one) => one.head.path === "/smuggled"), []);
+  assert.deepEqual(
+    harness.seen.filter((one) => one.head.path === "/smuggled"),
+    [],
+  );
   assert.deepEqual(harness.bugs, []);
 }
 
 /** Refused by our gate: [what, bytes, status of the reply when no further bytes follow, error code]. */
 const REFUSED: [string, string, number, string][] = [
-  ["an empty Content-Length beside chunked", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "bad-request"],
-  ["an empty Transfer-Encoding beside a length", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\nContent-Length: 3\r\n\r\nabc", 400, "bad-request"],
-  ["an empty Transfer-Encoding before chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "bad-request"],
+  [
+    "an empty Content-Length beside chunked",
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    400,
+    "bad-request",
+  ],
+  [
+    "an empty Transfer-Encoding beside a length",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\nContent-Length: 3\r\n\r\nabc",
+    400,
+    "bad-request",
+  ],
+  [
+    "an empty Transfer-Encoding before chunked",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\nTransfer-Encoding: chunked\r\n\r\n",
+    400,
+    "bad-request",
+  ],
   ["Transfer-Encoding identity", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", 400, "bad-request"],
-  ["Transfer-Encoding chunked, identity", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", 400, "bad-request"],
-  ["Transfer-Encoding gzip, chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, "bad-request"],
+  [
+    "Transfer-Encoding chunked, identity",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    400,
+    "bad-request",
+  ],
+  [
+    "Transfer-Encoding gzip, chunked",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    400,
+    "bad-request",
+  ],
   ["Transfer-Encoding xchunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400, "bad-request"],
   ["Transfer-Encoding Chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n", 400, "bad-request"],
-  ["two Transfer-Encodings", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "bad-request"],
+  [
+    "two Transfer-Encodings",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    400,
+    "bad-request",
+  ],
   ["two equal Content-Lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400, "bad-request"],
   ["two different Content-Lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabc", 400, "bad-request"],
   ["Content-Length 3, 3", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n\r\nabc", 400, "bad-request"],
@@ -67,7 +100,10 @@ for (const [what, bytes, status, code] of REFUSED) {
   test(`${what} is refused, counted and closed`, async () => {
     const text = await exchangeRaw(harness, bytes);
     assert.match(text, new RegExp(`^HTTP/1\\.1 ${status} `));
-    assert.deepEqual(harness.seen.map((one) => one.refusal?.code), [code]);
+    assert.deepEqual(
+      harness.seen.map((one) => one.refusal?.code),
+      [code],
+    );
     assertNothingSmuggled();
   });
 
@@ -80,7 +116,11 @@ for (const [what, bytes, status, code] of REFUSED) {
 
 /** Refused by uWebSockets.js itself, before or after the handler: [what, bytes, status]. */
 const REFUSED_BELOW: [string, string, number][] = [
-  ["Content-Length and Transfer-Encoding", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400],
+  [
+    "Content-Length and Transfer-Encoding",
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    400,
+  ],
   ["a folded Transfer-Encoding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", 400],
   ["a space before the colon", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400],
   ["bare LF line ends", "GET / HTTP/1.1\nHost: a\n\n", 505],
@@ -122,7 +162,10 @@ test("an empty header name hides the fields behind it, so nothing of them is del
 test("a head between one and two times the limit gets a logged 431", async () => {
   const text = await exchangeRaw(harness, `${GET}X: ${"y".repeat(17_000)}\r\n\r\n`);
   assert.match(text, /^HTTP\/1\.1 431 /);
-  assert.deepEqual(harness.seen.map((one) => one.refusal?.code), ["headers-too-large"]);
+  assert.deepEqual(
+    harness.seen.map((one) => one.refusal?.code),
+    ["headers-too-large"],
+  );
 });
 
 test("a head just below the limit and 97 fields are accepted", async () => {
@@ -131,12 +174,16 @@ test("a head just below the limit and 97 fields are accepted", async () => {
   await raw.until((text) => hasResponses(text, 1));
   raw.send(`${GET}${"X: y\r\n".repeat(97)}\r\n`);
   await raw.until((text) => hasResponses(text, 2));
-  assert.deepEqual(harness.seen.map((one) => one.refusal), [null, null]);
+  assert.deepEqual(
+    harness.seen.map((one) => one.refusal),
+    [null, null],
+  );
   raw.destroy();
 });
 
 test("a head arrives whole however it is cut into packets", async () => {
-  const bytes = "POST /a/../b/%2e%2F;x//c?q=%20+&a HTTP/1.1\r\nHost: A.test:8080\r\nX-One: 1\r\nx-two: \t2 \r\nX-One: 3\r\nContent-Length: 5\r\n\r\nhello";
+  const bytes =
+    "POST /a/../b/%2e%2F;x//c?q=%20+&a HTTP/1.1\r\nHost: A.test:8080\r\nX-One: 1\r\nx-two: \t2 \r\nX-One: 3\r\nContent-Length: 5\r\n\r\nhello";
   const raw = await connectRaw(harness);
   harness.onRequest = (one) => {
     one.onChunk = (_chunk, isLast) => {
@@ -170,7 +217,10 @@ test("no query and an empty query stay distinct", async () => {
   await raw.until((text) => hasResponses(text, 1));
   raw.send("GET /a? HTTP/1.1\r\nHost: a\r\n\r\n");
   await raw.until((text) => hasResponses(text, 2));
-  assert.deepEqual(harness.seen.map((one) => one.head.query), [undefined, ""]);
+  assert.deepEqual(
+    harness.seen.map((one) => one.head.query),
+    [undefined, ""],
+  );
   raw.destroy();
 });
 
@@ -208,8 +258,17 @@ test("Content-Length: 0 is told apart from no body", async () => {
   await raw.until((text) => hasResponses(text, 1));
   raw.send("POST / HTTP/1.1\r\nHost: a\r\n\r\n");
   await raw.until((text) => hasResponses(text, 2));
-  assert.deepEqual(harness.seen.map(({ head }) => [head.bodyLength, head.hasZeroLength]), [[0, true], [0, false]]);
-  assert.deepEqual(harness.seen.map((one) => one.chunks.length), [0, 0]);
+  assert.deepEqual(
+    harness.seen.map(({ head }) => [head.bodyLength, head.hasZeroLength]),
+    [
+      [0, true],
+      [0, false],
+    ],
+  );
+  assert.deepEqual(
+    harness.seen.map((one) => one.chunks.length),
+    [0, 0],
+  );
   raw.destroy();
 });
 

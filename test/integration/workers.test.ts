@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fetchOnce, logLines } from "../support/client.js";
 import { eventually, type Gateway, MAIN, startGateway, watchProcess } from "../support/gateway.js";
-import { spawn } from "node:child_process";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type HttpUpstream, startHttpUpstream } from "../support/upstream.js";
 
 const configuration = (upstream: string, workers: number): string => `
@@ -106,14 +105,24 @@ describe("primary and workers", { skip: process.platform === "linux" ? false : "
     const slow = fetchOnce(url("/slow"));
     await eventually(() => held.length === 1, "the slow request is at the upstream");
     gateway.process.kill("SIGTERM");
-    await eventually(async () => await fetchOnce(url("/")).then(() => false, () => true), "new connections are refused");
+    await eventually(
+      async () =>
+        await fetchOnce(url("/")).then(
+          () => false,
+          () => true,
+        ),
+      "new connections are refused",
+    );
     held[0]?.();
     const { status, text } = await slow;
     assert.deepEqual([status, text], [200, "at last"]);
     const { code } = await gateway.exited();
     assert.equal(code, 0);
     for (const pid of pids) assert.equal(parentOf(pid), 0, `worker ${pid} is still there`);
-    assert.ok(logLines(gateway.stdout()).some((line) => line.path === "/slow"), "the last log line is not lost");
+    assert.ok(
+      logLines(gateway.stdout()).some((line) => line.path === "/slow"),
+      "the last log line is not lost",
+    );
   });
 });
 

@@ -1,5 +1,5 @@
 /** A plain HTTP/1.1 client for tests: node:http without an agent, so that each request says exactly what it means. */
-import { type IncomingHttpHeaders, type RequestOptions, request as httpRequest } from "node:http";
+import { request as httpRequest, type IncomingHttpHeaders, type RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
 
 export interface Answer {

@@ -95,8 +95,18 @@ function createRawSocket(socket: net.Socket): RawSocket {
       else socket.write(bytes);
     },
     sendSplit: (bytes, cuts) => sendSplit(socket, bytes, cuts),
-    until: (isEnough, deadlineMs = DEFAULT_DEADLINE_MS) => wait(() => isEnough(received), () => closedBy !== null, deadlineMs),
-    untilClosed: (deadlineMs = DEFAULT_DEADLINE_MS) => wait(() => closedBy !== null, () => false, deadlineMs),
+    until: (isEnough, deadlineMs = DEFAULT_DEADLINE_MS) =>
+      wait(
+        () => isEnough(received),
+        () => closedBy !== null,
+        deadlineMs,
+      ),
+    untilClosed: (deadlineMs = DEFAULT_DEADLINE_MS) =>
+      wait(
+        () => closedBy !== null,
+        () => false,
+        deadlineMs,
+      ),
     destroy: () => {
       socket.destroy();
     },
@@ -166,7 +176,12 @@ function parseFields(lines: readonly string[]): Map<string, string> {
   return fields;
 }
 
-function readBody(text: string, start: number, headers: ReadonlyMap<string, string>, isBodiless: boolean): { text: string; end: number } | null {
+function readBody(
+  text: string,
+  start: number,
+  headers: ReadonlyMap<string, string>,
+  isBodiless: boolean,
+): { text: string; end: number } | null {
   if (isBodiless) return { text: "", end: start };
   if (headers.get("transfer-encoding") === "chunked") return readChunks(text, start);
   const length = headers.get("content-length");

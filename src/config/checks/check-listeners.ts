@@ -1,5 +1,4 @@
-/** Listeners: TLS where it belongs, certificates that can be served, limits that hold process-wide. */
-import { parseSize } from "../../engine/model/units.js";
+/** Listeners: TLS where it belongs, certificates that can be served, addresses that do not collide. */
 import { loadCertificate } from "../certificates.js";
 import type { DocumentPath } from "../problems.js";
 import type { CheckContext, DocumentDraft } from "./check-document.js";
@@ -16,7 +15,6 @@ export function checkListeners(document: DocumentDraft, context: CheckContext): 
     checkTls(listener, ["listeners", index], context);
     checkRepeats(listener.hostnames, ["listeners", index, "hostnames"], context.checker);
   });
-  warnOnHeaderSizes(document, context.checker);
 }
 
 function checkTls(listener: ListenerDraft, path: DocumentPath, context: CheckContext): void {
@@ -88,24 +86,5 @@ export function checkRepeats(
         `${checker.quote([...path, index])} is written twice`,
         `the first is at ${checker.where([...path, first])}`,
       );
-  });
-}
-
-/** uWebSockets.js reads one limit when it is loaded. */
-function warnOnHeaderSizes(document: DocumentDraft, checker: Checker): void {
-  const sizes = (document.listeners ?? []).map((listener) => {
-    const size = listener?.limits?.maxHeaderBytes;
-    return typeof size === "string" ? parseSize(size) : (size ?? null);
-  });
-  const known = sizes.filter((size) => size !== null);
-  const largest = Math.max(...known);
-  sizes.forEach((size, index) => {
-    if (size === null || size === largest) return;
-    const path = ["listeners", index, "limits", "maxHeaderBytes"];
-    checker.warn(
-      path,
-      `another listener allows ${largest} bytes of headers, which then holds for this one too`,
-      "the limit is process-wide: write the same value for all listeners",
-    );
   });
 }

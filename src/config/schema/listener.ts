@@ -16,11 +16,7 @@ const tls = z.strictObject({
 });
 
 const limits = z.strictObject({
-  maxHeaderBytes: size()
-    .default("16KiB")
-    .describe(
-      "Request line and fields together. Process-wide on http and https listeners: the largest value of all listeners holds for each.",
-    ),
+  maxHeaderBytes: size().default("16KiB").describe("Request line and fields together; more is answered with 431."),
   maxBodyBytes: size().optional().describe("Request body; 0: unlimited. Default: 10MiB on ingress, unlimited elsewhere."),
   maxConnections: z.int().min(1).max(10_000_000).default(10_000).describe("Open connections per worker."),
 });

@@ -189,7 +189,14 @@ export interface JwtProviderSpec {
 }
 
 export type JwksSourceSpec =
-  | { readonly type: "uri"; readonly uri: string; readonly refreshMs: number; readonly cooldownMs: number; readonly timeoutMs: number; readonly caPem: string }
+  | {
+      readonly type: "uri";
+      readonly uri: string;
+      readonly refreshMs: number;
+      readonly cooldownMs: number;
+      readonly timeoutMs: number;
+      readonly caPem: string;
+    }
   /** From a file or written in the document; the JWK set itself (RFC 7517 §5). Secret: may hold HMAC keys. */
   | { readonly type: "fixed"; readonly jwks: { readonly keys: readonly Readonly<Record<string, unknown>>[] } };
 

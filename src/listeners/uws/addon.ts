@@ -71,7 +71,7 @@ export function loadUws(maxHeaderBytes: number): Uws {
     if (maxHeaderBytes <= loaded.maxHeaderBytes) return loaded.uws;
     throw new Error(`uWebSockets.js was loaded for heads of ${loaded.maxHeaderBytes} bytes; load it with the largest maxHeaderBytes first`);
   }
-  process.env["UWS_HTTP_MAX_HEADERS_SIZE"] = String(Math.ceil(maxHeaderBytes * HEADROOM));
+  process.env.UWS_HTTP_MAX_HEADERS_SIZE = String(Math.ceil(maxHeaderBytes * HEADROOM));
   const uws = createRequire(import.meta.url)("uWebSockets.js") as Uws;
   uws._cfg("silent"); // no `uWebSockets: 20` field in every response
   loaded = { uws, maxHeaderBytes };

@@ -46,10 +46,8 @@ export class GateVerdict {
 const NAME = /^[!#$%&'*+\-.^`|~0-9a-z]+$/;
 const NAME_WITH_UNDERSCORE = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 const ODD_IN_VALUE = /[^\t\x20-\x7e]/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control bytes are what it looks for
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f\ufffd]/;
 const ODD_IN_TARGET = /[^\x21-\x22\x24-\x7e]/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control bytes are what it looks for
 const FORBIDDEN_IN_TARGET = /[\x00-\x20#\x7f\ufffd]/;
 const NON_ASCII_RUN = /[\x80-\uffff]+/g;
 const METHOD = /^[A-Z](?:[A-Z-]{0,30}[A-Z])?$/;

@@ -2,7 +2,7 @@
  * The `http` and `https` listener: binds, counts connections, and takes each request through the gate to the acceptor.
  * What may be said to uWebSockets.js, and when, is the business of response-writer.ts and body.ts.
  */
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import type { ListenerSpec, ListenerTlsSpec } from "../../engine/model/snapshot.js";
 import type { Acceptor, Timers } from "../../proxy/ports.js";
 import { loadUws, type Uws, type UwsApp, type UwsListenSocket, type UwsRequest, type UwsResponse } from "./addon.js";
@@ -44,6 +44,9 @@ export function createUwsListener(spec: ListenerSpec, acceptor: Acceptor, timers
   return new Listener(spec, acceptor, timers, { onBug: console.error, maxHeldBytes: DEFAULT_MAX_HELD_BYTES, ...options });
 }
 
+/** Between finding a free port and binding it, somebody else may take it. */
+const MAX_FREE_PORT_ATTEMPTS = 5;
+
 class Listener implements UwsListener, WriterContext {
   readonly acceptor: Acceptor;
   readonly onBug: (error: unknown) => void;
@@ -78,16 +81,23 @@ class Listener implements UwsListener, WriterContext {
     this.#app = this.#createApp(spec.tls);
   }
 
-  listen(): Promise<{ readonly port: number }> {
+  async listen(): Promise<{ readonly port: number }> {
     const { host, port } = this.#spec.bind;
-    return new Promise((resolve, reject) => {
+    for (let attempt = 0; attempt < MAX_FREE_PORT_ATTEMPTS; attempt++) {
+      const bound = await this.#bind(host, port === 0 ? await freePort(host) : port);
+      if (bound !== null) return { port: bound };
+      if (port !== 0) break;
+    }
+    throw new Error(`cannot listen on ${host}:${port}: ${await bindProblem(host, port)}`);
+  }
+
+  /** The port, or null when it could not be bound. */
+  #bind(host: string, port: number): Promise<number | null> {
+    return new Promise((resolve) => {
       this.#app.listen(host, port, (socket) => {
-        if (socket === false) {
-          bindProblem(host, port).then((problem) => reject(new Error(`cannot listen on ${host}:${port}: ${problem}`)));
-          return;
-        }
+        if (socket === false) return resolve(null);
         this.#socket = socket;
-        resolve({ port: this.#uws.us_socket_local_port(socket) });
+        resolve(this.#uws.us_socket_local_port(socket));
       });
     });
   }
@@ -186,10 +196,29 @@ class Listener implements UwsListener, WriterContext {
 
 /** The addon only says that it failed: binding once more, exclusively, tells why. */
 function bindProblem(host: string, port: number): Promise<string> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once("error", (error: NodeJS.ErrnoException) => resolve(problemText(error.code)));
-    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve("the address is not available")));
+  return probe(host, port).then(
+    () => "the address is not available",
+    (error: NodeJS.ErrnoException) => problemText(error.code),
+  );
+}
+
+/** Given port 0, the addon takes one that no other worker could share: so it is given a number. */
+async function freePort(host: string): Promise<number> {
+  try {
+    return await probe(host, 0);
+  } catch {
+    return 0; // the addon's attempt will fail too, and be explained
+  }
+}
+
+function probe(host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen({ host, port, exclusive: true }, () => {
+      const address = server.address() as AddressInfo;
+      server.close(() => resolve(address.port));
+    });
   });
 }
 

@@ -15,7 +15,6 @@ export interface EncodedHead {
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const ODD = /[^\t\x20-\x7e]/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control bytes are what it looks for
 const FORBIDDEN = /[\x00\r\n]|[^\x00-\xff]/;
 
 /** uWebSockets.js or the writer adds these itself; a second one would corrupt framing (or just be wrong, for Date). */

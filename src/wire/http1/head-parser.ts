@@ -207,6 +207,12 @@ export class HeadParser {
   }
 
   #connection(value: string): void {
+    if (value === "keep-alive") this.saysKeepAlive = true;
+    else if (value === "close") this.saysClose = true;
+    else this.#connectionOptions(value);
+  }
+
+  #connectionOptions(value: string): void {
     for (const part of value.toLowerCase().split(",")) {
       const option = part.trim();
       if (option === "close") this.saysClose = true;

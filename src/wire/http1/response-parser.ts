@@ -2,12 +2,13 @@
  * Responses, as a client reads them: bytes in at any split, events out, one response at a time. Strict: everything RFC
  * 9112 lets a recipient refuse is refused. It stops at the end of the response; what follows is the caller's to judge.
  */
-import { BodyDecoder } from "./body-decoder.js";
+
 import type { BodyEvents } from "./body-decoder.js";
+import { BodyDecoder } from "./body-decoder.js";
 import type { Latin1Bytes } from "./bytes.js";
 import { decimal, HeadParser } from "./head-parser.js";
-import { DEFAULT_HTTP1_LIMITS } from "./refusal.js";
 import type { Http1Limits, Refusal } from "./refusal.js";
+import { DEFAULT_HTTP1_LIMITS } from "./refusal.js";
 
 export interface ResponseEvents extends BodyEvents {
   /**

@@ -234,14 +234,6 @@ test("different ports, addresses, and port 0 twice do not collide", () => {
   accept(listeners("1.2.3.4:80", "1.2.3.4:81", "1.2.3.5:80", "1.2.3.4:0", "1.2.3.4:0"));
 });
 
-test("different header limits are a warning: the largest holds for all", () => {
-  const text = `listeners:
-  - { name: a, bind: "127.0.0.1:1", protocol: http, limits: { maxHeaderBytes: 32KiB } }
-  - { name: b, bind: "127.0.0.1:2", protocol: http }
-`;
-  assert.match(accept(text).warnings[0] ?? "", /listeners\[1\]\.limits\.maxHeaderBytes warning: another listener allows 32768 bytes/);
-});
-
 test("an admin API that others can reach needs a token", () => {
   assert.match(refuse(`${MINIMAL}admin: { bind: "0.0.0.0:9901" }`)[0] ?? "", /admin\.bind "0\.0\.0\.0:9901" can be reached from outside/);
   const { snapshot } = accept(`${MINIMAL}admin: { bind: "0.0.0.0:9901", token: 0123456789abcdef0123456789abcdef-x }`);

@@ -38,7 +38,17 @@ describe("prepareRequest", () => {
   });
 
   it("removes every hop-by-hop and framing field", () => {
-    const hop = ["host", "content-length", "transfer-encoding", "keep-alive", "proxy-connection", "proxy-authorization", "te", "trailer", "upgrade"];
+    const hop = [
+      "host",
+      "content-length",
+      "transfer-encoding",
+      "keep-alive",
+      "proxy-connection",
+      "proxy-authorization",
+      "te",
+      "trailer",
+      "upgrade",
+    ];
     const { headers } = prepare([...hop, "http2-settings", "expect", "connection"].flatMap((name) => [name, "x"]));
     for (const name of hop) assert.equal(headerValue(headers, name), undefined, name);
     assert.equal(headerValue(headers, "expect"), undefined);
@@ -54,7 +64,15 @@ describe("prepareRequest", () => {
 
   it("drops a stranger's forwarding claims and states its own", () => {
     const claims = ["x-forwarded-for", "6.6.6.6", "x-forwarded-proto", "ftp", "x-forwarded-host", "evil", "forwarded", "for=6.6.6.6"];
-    const { headers, clientAddress, requestId } = prepare([...claims, "x-real-ip", "6.6.6.6", "x-forwarded-client-cert", "By=me", "x-request-id", "mine"]);
+    const { headers, clientAddress, requestId } = prepare([
+      ...claims,
+      "x-real-ip",
+      "6.6.6.6",
+      "x-forwarded-client-cert",
+      "By=me",
+      "x-request-id",
+      "mine",
+    ]);
     assert.deepEqual(values(headers, "x-forwarded-for"), ["192.0.2.7"]);
     assert.deepEqual(values(headers, "x-forwarded-proto"), ["https"]);
     assert.deepEqual(values(headers, "x-forwarded-host"), ["api.example.com:8443"]);

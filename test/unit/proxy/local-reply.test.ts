@@ -22,7 +22,14 @@ describe("localReply", () => {
   it("carries status, code, detail and id", () => {
     const { status, body } = reply(undefined, "rate-limited", "5 per 10s");
     assert.equal(status, 429);
-    const problem = { type: "about:blank", title: "Rate limit exceeded", status: 429, code: "rate-limited", detail: "5 per 10s", id: "id-1" };
+    const problem = {
+      type: "about:blank",
+      title: "Rate limit exceeded",
+      status: 429,
+      code: "rate-limited",
+      detail: "5 per 10s",
+      id: "id-1",
+    };
     assert.deepEqual(JSON.parse(body.toString()), problem);
     assert.match(reply("text/plain", "rate-limited", "5 per 10s").body.toString(), /^429 Rate limit exceeded: 5 per 10s\nid: id-1\n$/);
   });

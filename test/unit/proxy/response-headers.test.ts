@@ -9,7 +9,22 @@ describe("downstreamHeaders", () => {
   });
 
   it("removes hop-by-hop and framing fields", () => {
-    const headers = ["content-length", "3", "a", "1", "transfer-encoding", "chunked", "keep-alive", "x", "upgrade", "h2c", "b", "2", "te", "x"];
+    const headers = [
+      "content-length",
+      "3",
+      "a",
+      "1",
+      "transfer-encoding",
+      "chunked",
+      "keep-alive",
+      "x",
+      "upgrade",
+      "h2c",
+      "b",
+      "2",
+      "te",
+      "x",
+    ];
     assert.deepEqual(downstreamHeaders(headers), ["a", "1", "b", "2"]);
   });
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
 import fc from "fast-check";
-import { createTimerWheel } from "../../../src/proxy/timer-wheel.js";
 import type { TimerWheel } from "../../../src/proxy/timer-wheel.js";
+import { createTimerWheel } from "../../../src/proxy/timer-wheel.js";
 
 const TICK_MS = 100;
 
@@ -129,7 +129,11 @@ describe("a timer", () => {
 });
 
 test("many timers, armed, moved and cancelled in any order, fire exactly when they should", () => {
-  const step = fc.record({ timer: fc.nat(9), delayMs: fc.constantFrom(-1, 0, 100, 150, 5000, 60_000), passMs: fc.constantFrom(0, 30, 100, 700, 60_000) });
+  const step = fc.record({
+    timer: fc.nat(9),
+    delayMs: fc.constantFrom(-1, 0, 100, 150, 5000, 60_000),
+    passMs: fc.constantFrom(0, 30, 100, 700, 60_000),
+  });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const { wheel } = start();

@@ -1,13 +1,13 @@
 /** What the tests of the upstream client share: raw servers that say what they are told, and a handler that takes notes. */
 import { once } from "node:events";
-import { createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
+import { createServer } from "node:net";
 import type { UpstreamTarget } from "../../../src/engine/model/endpoint.js";
 import type { ErrorCode } from "../../../src/engine/model/errors.js";
 import type { Connector, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../../../src/proxy/ports.js";
 import { createTimerWheel } from "../../../src/proxy/timer-wheel.js";
-import { createHttp1Connector } from "../../../src/upstream/http1-connector.js";
 import type { Http1Connector } from "../../../src/upstream/http1-connector.js";
+import { createHttp1Connector } from "../../../src/upstream/http1-connector.js";
 
 export function targetOf(port: number, change: Partial<UpstreamTarget> = {}): UpstreamTarget {
   const limits = { connectTimeoutMs: 2000, keepAliveMs: 10_000, maxConnections: 100, maxPendingRequests: 100 };

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { createRetryBudget, noteRequest, type RetryBudget, type RetryBudgetPolicy, tryRetry } from "../../../../src/engine/resilience/retry-budget.js";
+import {
+  createRetryBudget,
+  noteRequest,
+  type RetryBudget,
+  type RetryBudgetPolicy,
+  tryRetry,
+} from "../../../../src/engine/resilience/retry-budget.js";
 
 fc.configureGlobal({ seed: 1_618 });
 

@@ -10,7 +10,9 @@ export interface GeneratedResponse {
 
 const name = fc.stringMatching(/^[A-Za-z][A-Za-z0-9-]{0,12}$/).filter((text) => !/^(connection|keep-alive|upgrade|trailer)$/i.test(text));
 const value = fc.stringMatching(/^[!-~\xa1-\xff]([ -~\t\xa1-\xff]{0,20}[!-~\xa1-\xff])?$/);
-const line = fc.tuple(name, fc.constantFrom(":", ": ", ":\t ", ":   "), value, fc.constantFrom("", " ", "\t")).map((parts) => parts.join(""));
+const line = fc
+  .tuple(name, fc.constantFrom(":", ": ", ":\t ", ":   "), value, fc.constantFrom("", " ", "\t"))
+  .map((parts) => parts.join(""));
 const lines = fc.array(line, { maxLength: 5 }).map((all) => all.map((text) => `${text}\r\n`).join(""));
 const body = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((byte) => String.fromCharCode(byte)), maxLength: 60 });
 const extension = fc.constantFrom("", "", "", ";a", ";a=b", ';a="b;c"');
@@ -48,8 +50,32 @@ export const validResponse: fc.Arbitrary<GeneratedResponse> = fc
     return { method: parts.method, text: parts.interim + head + (hasBody ? sent : ""), hasEnd: framing === "" && hasBody };
   });
 
-const PIECES = ["\r", "\n", "\r\n", "\0", " ", "\t", ":", ";", "0", "5", "f", "\x7f", "\xe9", ",", "chunked", "Content-Length: 3\r\n", "X: y\r\n"];
-const MORE_PIECES = ["Transfer-Encoding: chunked\r\n", "Transfer-Encoding: gzip\r\n", "content-length:0\r\n", " folded\r\n", "HTTP/1.1 200 OK\r\n\r\n"];
+const PIECES = [
+  "\r",
+  "\n",
+  "\r\n",
+  "\0",
+  " ",
+  "\t",
+  ":",
+  ";",
+  "0",
+  "5",
+  "f",
+  "\x7f",
+  "\xe9",
+  ",",
+  "chunked",
+  "Content-Length: 3\r\n",
+  "X: y\r\n",
+];
+const MORE_PIECES = [
+  "Transfer-Encoding: chunked\r\n",
+  "Transfer-Encoding: gzip\r\n",
+  "content-length:0\r\n",
+  " folded\r\n",
+  "HTTP/1.1 200 OK\r\n\r\n",
+];
 
 interface Mutation {
   readonly place: number;
@@ -76,4 +102,8 @@ function mutate(text: string, change: Mutation): string {
 
 export const mutatedResponse: fc.Arbitrary<GeneratedResponse> = fc
   .tuple(validResponse, fc.array(mutation, { minLength: 1, maxLength: 2 }), fc.boolean())
-  .map(([response, mutations, hasEnd]) => ({ ...response, text: mutations.reduce(mutate, response.text), hasEnd: response.hasEnd || hasEnd }));
+  .map(([response, mutations, hasEnd]) => ({
+    ...response,
+    text: mutations.reduce(mutate, response.text),
+    hasEnd: response.hasEnd || hasEnd,
+  }));

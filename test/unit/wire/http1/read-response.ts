@@ -1,8 +1,8 @@
 /** Feeds a response to the parser, cut as told, and returns what came out in a form that compares with deepEqual. */
 import type { Latin1Bytes } from "../../../../src/wire/http1/bytes.js";
 import type { Http1Limits } from "../../../../src/wire/http1/refusal.js";
-import { ResponseParser } from "../../../../src/wire/http1/response-parser.js";
 import type { ResponseEvents } from "../../../../src/wire/http1/response-parser.js";
+import { ResponseParser } from "../../../../src/wire/http1/response-parser.js";
 
 export interface Reading {
   /** `complete`, `incomplete` or the reason of the refusal. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { chunkSizeLine, encodeRequestHead } from "../../../../src/wire/http1/request-encoder.js";
 import type { OutgoingRequest } from "../../../../src/wire/http1/request-encoder.js";
+import { chunkSizeLine, encodeRequestHead } from "../../../../src/wire/http1/request-encoder.js";
 
 const plain: OutgoingRequest = {
   method: "GET",
@@ -19,7 +19,11 @@ describe("a request head", () => {
   });
 
   test("frames its body by the announced length alone", () => {
-    const framing = (change: Partial<OutgoingRequest>) => encodeRequestHead({ ...plain, headers: [], ...change })?.split("\r\n").slice(2).join("|");
+    const framing = (change: Partial<OutgoingRequest>) =>
+      encodeRequestHead({ ...plain, headers: [], ...change })
+        ?.split("\r\n")
+        .slice(2)
+        .join("|");
     assert.equal(framing({}), "|");
     assert.equal(framing({ hasZeroLength: true }), "content-length: 0||");
     assert.equal(framing({ bodyLength: 12 }), "content-length: 12||");

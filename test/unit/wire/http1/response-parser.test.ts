@@ -3,8 +3,8 @@ import { describe, test } from "node:test";
 import type { Latin1Bytes } from "../../../../src/wire/http1/bytes.js";
 import { DEFAULT_HTTP1_LIMITS } from "../../../../src/wire/http1/refusal.js";
 import { ResponseParser } from "../../../../src/wire/http1/response-parser.js";
-import { readResponse } from "./read-response.js";
 import type { Reading, ReadingOptions } from "./read-response.js";
+import { readResponse } from "./read-response.js";
 
 const OK = "HTTP/1.1 200 OK\r\n";
 const CHUNKED = `${OK}Transfer-Encoding: chunked\r\n\r\n`;
@@ -13,11 +13,19 @@ describe("the response parser reads", () => {
   const rows: [string, string, Partial<Reading>, ReadingOptions?][] = [
     ["a known length", `${OK}Content-Length: 3\r\n\r\nabc`, { status: 200, bodyLength: 3, body: "abc", canPersist: true }],
     ["a zero length", `${OK}Content-Length: 0\r\n\r\n`, { bodyLength: 0, body: "", canPersist: true }],
-    ["lower-case names, trimmed values, duplicates in order", `${OK}X-A: \t 1 2 \t\r\nx-a:3\r\nB:\r\nContent-Length: 0\r\n\r\n`, {
-      headers: ["x-a", "1 2", "x-a", "3", "b", ""],
-    }],
+    [
+      "lower-case names, trimmed values, duplicates in order",
+      `${OK}X-A: \t 1 2 \t\r\nx-a:3\r\nB:\r\nContent-Length: 0\r\n\r\n`,
+      {
+        headers: ["x-a", "1 2", "x-a", "3", "b", ""],
+      },
+    ],
     ["latin1 bytes and tabs in values", `${OK}X: a\tb\xe9\xff\r\nContent-Length: 0\r\n\r\n`, { headers: ["x", "a\tb\xe9\xff"] }],
-    ["chunks", `${CHUNKED}3\r\nabc\r\n00A\r\n0123456789\r\n0\r\n\r\n`, { bodyLength: -1, body: "abc0123456789", trailers: null, canPersist: true }],
+    [
+      "chunks",
+      `${CHUNKED}3\r\nabc\r\n00A\r\n0123456789\r\n0\r\n\r\n`,
+      { bodyLength: -1, body: "abc0123456789", trailers: null, canPersist: true },
+    ],
     ["Chunked in any case", `${OK}transfer-encoding: CHUNKED\r\n\r\n0\r\n\r\n`, { body: "" }],
     ["chunk extensions by ignoring them", `${CHUNKED}3;a;b=c;d="e;\\" f"\r\nabc\r\n0;x=y\r\n\r\n`, { body: "abc" }],
     ["trailers", `${CHUNKED}0\r\nX-Sum: 1\r\nContent-Length: 9\r\nHost: h\r\nX-b: 2\r\n\r\n`, { trailers: ["x-sum", "1", "x-b", "2"] }],
@@ -28,24 +36,36 @@ describe("the response parser reads", () => {
     ["204", "HTTP/1.1 204 No Content\r\n\r\n", { status: 204, bodyLength: 0, canPersist: true }],
     ["204 with a zero length", "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", { bodyLength: 0 }],
     ["304 with a length, without a body", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", { bodyLength: 0, body: "" }],
-    ["past 1xx", `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${OK}Content-Length: 1\r\n\r\nx`, {
-      status: 200,
-      headers: [],
-      body: "x",
-    }],
+    [
+      "past 1xx",
+      `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${OK}Content-Length: 1\r\n\r\nx`,
+      {
+        status: 200,
+        headers: [],
+        body: "x",
+      },
+    ],
     ["an empty reason", "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", { status: 200 }],
     ["no reason and no space", "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", { status: 200 }],
     ["HTTP/1.0, which does not persist", "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", { canPersist: false }],
     ["HTTP/1.0 that says it persists", "HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 0\r\n\r\n", { canPersist: true }],
     ["Connection: close", `${OK}Connection: CLOSE\r\nContent-Length: 0\r\n\r\n`, { canPersist: false, headers: [] }],
     ["close among other options", `${OK}Connection: keep-alive , close\r\nContent-Length: 0\r\n\r\n`, { canPersist: false }],
-    ["fields that Connection names by dropping them", `${OK}X-Hop: 1\r\nConnection: x-hop\r\nX-End: 2\r\nContent-Length: 0\r\n\r\n`, {
-      headers: ["x-end", "2"],
-      canPersist: true,
-    }],
-    ["fields of this connection by dropping them", `${OK}Keep-Alive: timeout=5\r\nUpgrade: h2c\r\nProxy-Connection: x\r\nContent-Length: 0\r\n\r\n`, {
-      headers: [],
-    }],
+    [
+      "fields that Connection names by dropping them",
+      `${OK}X-Hop: 1\r\nConnection: x-hop\r\nX-End: 2\r\nContent-Length: 0\r\n\r\n`,
+      {
+        headers: ["x-end", "2"],
+        canPersist: true,
+      },
+    ],
+    [
+      "fields of this connection by dropping them",
+      `${OK}Keep-Alive: timeout=5\r\nUpgrade: h2c\r\nProxy-Connection: x\r\nContent-Length: 0\r\n\r\n`,
+      {
+        headers: [],
+      },
+    ],
     ["up to the end of the response only", `${OK}Content-Length: 1\r\n\r\nxHTTP/1.1 200`, { body: "x", rest: "HTTP/1.1 200" }],
     ["up to the end of the last chunk only", `${CHUNKED}0\r\n\r\nmore`, { rest: "more" }],
     ["up to the end of the head for HEAD", `${OK}Content-Length: 1\r\n\r\nx`, { body: "", rest: "x" }, { method: "HEAD" }],
