@@ -12,6 +12,7 @@ import { chooseBackend } from "../engine/routing/choose-backend.js";
 import { matchRoute } from "../engine/routing/match-route.js";
 import { admit } from "./admission.js";
 import { Attempt, type AttemptOwner } from "./attempt.js";
+import { ExchangeTimers } from "./exchange-timers.js";
 import { prepareRequest } from "./forwarded-request.js";
 import { localReply } from "./local-reply.js";
 import type {
@@ -22,7 +23,6 @@ import type {
   FilterContext,
   Observer,
   Reply,
-  Timer,
   Timers,
   UpstreamCall,
   Verdict,
@@ -69,12 +69,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
   #staleRetries = 0;
   #retries = 0;
   #extraHeaders: HeaderList | null = null;
-  /** Ends the exchange at the route's deadline. */
-  #deadline: Timer | null = null;
-  /** Before the response head: the attempt's deadline. After it: silence in both directions. */
-  #attemptTimer: Timer | null = null;
-  #hasMoved = false;
-  #isIdleWatched = false;
+  readonly #timers: ExchangeTimers;
 
   requestId = "";
   clientAddress: string;
@@ -100,16 +95,9 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
     this.#listener = listener;
     this.request = request;
     this.#downstream = downstream;
+    this.#timers = new ExchangeTimers(gateway.timers, this);
     this.clientAddress = request.remoteAddress;
-    this.#body = request.bodyLength === 0 ? null : new RequestBody(downstream, false, isIdempotent(request.method));
-  }
-
-  get phase(): Phase {
-    return this.#phase;
-  }
-
-  get isComplete(): boolean {
-    return this.#phase === "complete";
+    this.#body = request.bodyLength === 0 ? null : new RequestBody(downstream, isIdempotent(request.method));
   }
 
   get listenerName(): string {
@@ -163,16 +151,13 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
     this.#route = route;
     this.matchedPath = match.path;
     // The route's clock starts when the request is complete, so that a slow upload is the listener's matter.
-    if (this.#body === null) this.#armDeadline();
+    if (this.#body === null) this.#startDeadline();
     this.#phase = "requestFilters";
     this.#runRequestFilters(0);
   }
 
-  #armDeadline(): void {
-    const timeoutMs = this.#route === null ? 0 : this.#route.spec.timeouts.requestMs;
-    if (timeoutMs === 0 || this.#phase === "complete") return;
-    this.#deadline = this.#gateway.timers.create(() => this.fail("upstream-timeout", "the route's request timeout passed"));
-    this.#deadline.arm(timeoutMs);
+  #startDeadline(): void {
+    if (this.#route !== null) this.#timers.startRoute(this.#route.spec.timeouts.requestMs);
   }
 
   // ── requestFilters ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -237,31 +222,10 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
     this.attempts++;
     this.#lastEndpoint = endpoint;
     this.attemptStartedAt = performance.now();
-    this.#armAttemptTimer();
+    this.#timers.startAttempt((this.#route as RouteRuntime).spec.timeouts.backendRequestMs);
     const attempt = new Attempt(this, endpoint);
     this.#attempt = attempt;
     attempt.start(this.#gateway.connector, upstreamRequest(this.request, isFresh));
-  }
-
-  #armAttemptTimer(): void {
-    const timeoutMs = (this.#route as RouteRuntime).spec.timeouts.backendRequestMs;
-    if (timeoutMs === 0) return;
-    this.#attemptTimer ??= this.#gateway.timers.create(() => this.#onAttemptTimer());
-    this.#attemptTimer.arm(timeoutMs);
-  }
-
-  #onAttemptTimer(): void {
-    if (!this.#isHeadSent) return this.fail("upstream-timeout", "the attempt's backendRequest timeout passed");
-    if (!this.#hasMoved) return this.fail("upstream-timeout", "no byte moved for the listener's streamIdle timeout");
-    this.#armIdleTimer();
-  }
-
-  #armIdleTimer(): void {
-    const idleMs = this.#listener.spec.timeouts.streamIdleMs;
-    if (idleMs === 0) return this.#attemptTimer?.cancel();
-    this.#hasMoved = false;
-    this.#attemptTimer ??= this.#gateway.timers.create(() => this.#onAttemptTimer());
-    this.#attemptTimer.arm(idleMs);
   }
 
   attemptConnected(call: UpstreamCall): void {
@@ -325,7 +289,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
   }
 
   attemptBody(chunk: Uint8Array): void {
-    this.#hasMoved = true;
+    this.#timers.hasMoved = true;
     this.responseBytes += chunk.length;
     if (this.#downstream.write(chunk)) return;
     this.#isWaitingForDrain = true;
@@ -334,11 +298,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
 
   attemptReadEnd(): void {
     if (!this.#isHeadSent) return;
-    if (!this.#isIdleWatched) {
-      // The answer did not end within its first read: from here on silence is what the timer watches.
-      this.#isIdleWatched = true;
-      this.#armIdleTimer();
-    }
+    this.#timers.watchSilence(this.#listener.spec.timeouts.streamIdleMs);
     this.#downstream.flush();
   }
 
@@ -352,9 +312,9 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
 
   onBody(chunk: Uint8Array, isLast: boolean): void {
     if (this.#phase === "complete" || this.#body === null) return;
-    this.#hasMoved = true;
+    this.#timers.hasMoved = true;
     this.#body.push(chunk, isLast);
-    if (isLast) this.#armDeadline();
+    if (isLast) this.#startDeadline();
   }
 
   onBodyError(code: ErrorCode, detail: string): void {
@@ -363,7 +323,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
 
   onDrain(): void {
     if (!this.#isWaitingForDrain) return;
-    this.#hasMoved = true;
+    this.#timers.hasMoved = true;
     this.#isWaitingForDrain = false;
     this.#attempt?.resume();
   }
@@ -418,8 +378,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
   #complete(): void {
     this.#phase = "complete";
     this.completedAt = performance.now();
-    this.#deadline?.cancel();
-    this.#attemptTimer?.cancel();
+    this.#timers.stop();
     this.#body?.discard();
     this.#gateway.active--;
     this.#gateway.observer.onComplete(this);

@@ -131,8 +131,10 @@ function treat(treatment: number, name: string, value: string, given: GivenField
       given.via = joined(given.via, value);
       return;
     case TRACEPARENT:
-      // Two of them are none (W3C Trace Context §3.2.1); the first valid one stays.
-      if (given.traceId === "" && (given.traceId = traceIdOf(value)) !== "") kept.push(name, value);
+      // The first valid one stays: a second would make the trace ambiguous.
+      if (given.traceId !== "") return;
+      given.traceId = traceIdOf(value);
+      if (given.traceId !== "") kept.push(name, value);
       return;
     default:
       if (isBelieved) believe(treatment, name, value, given, kept);

@@ -15,7 +15,7 @@ export class RequestBody {
   #next = 0;
   #waitingBytes = 0;
   #isPaused = false;
-  #isComplete: boolean;
+  #isComplete = false;
   #keepsSent: boolean;
   #call: UpstreamCall | null = null;
   /** The current attempt's socket is full. */
@@ -24,14 +24,9 @@ export class RequestBody {
   readonly #downstream: Downstream;
   receivedBytes = 0;
 
-  constructor(downstream: Downstream, isEmpty: boolean, isReplayable: boolean) {
+  constructor(downstream: Downstream, isReplayable: boolean) {
     this.#downstream = downstream;
-    this.#isComplete = isEmpty;
     this.#keepsSent = isReplayable;
-  }
-
-  get isComplete(): boolean {
-    return this.#isComplete;
   }
 
   /** Everything sent so far can be sent again. */

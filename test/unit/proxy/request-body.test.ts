@@ -28,7 +28,7 @@ const chunk = (text: string): Uint8Array => Buffer.from(text);
 describe("RequestBody", () => {
   it("holds chunks until an attempt can take them, then keeps their order and ends", () => {
     const { log, downstream, calls } = ends();
-    const body = new RequestBody(downstream, false, false);
+    const body = new RequestBody(downstream, false);
     body.push(chunk("a"), false);
     body.push(chunk("b"), false);
     body.attach(calls("one"));
@@ -39,7 +39,7 @@ describe("RequestBody", () => {
 
   it("stops the client when much waits, and lets it go on when all is gone", () => {
     const { log, downstream, calls } = ends();
-    const body = new RequestBody(downstream, false, false);
+    const body = new RequestBody(downstream, false);
     body.push(Buffer.alloc(65 * 1024, "x"), false);
     assert.deepEqual(log, ["pause"]);
     body.attach(calls("one"));
@@ -48,7 +48,7 @@ describe("RequestBody", () => {
 
   it("does not write to a full socket until it has drained", () => {
     const { log, downstream, calls } = ends(1);
-    const body = new RequestBody(downstream, false, false);
+    const body = new RequestBody(downstream, false);
     body.attach(calls("one"));
     body.push(chunk("a"), false);
     body.push(chunk("b"), true);
@@ -59,7 +59,7 @@ describe("RequestBody", () => {
 
   it("replays everything to a second attempt when the request may be repeated", () => {
     const { log, downstream, calls } = ends();
-    const body = new RequestBody(downstream, false, true);
+    const body = new RequestBody(downstream, true);
     body.attach(calls("one"));
     body.push(chunk("a"), false);
     body.push(chunk("b"), true);
@@ -71,13 +71,13 @@ describe("RequestBody", () => {
 
   it("knows that it cannot replay what it has let go", () => {
     const { downstream, calls } = ends();
-    const notRepeatable = new RequestBody(downstream, false, false);
+    const notRepeatable = new RequestBody(downstream, false);
     assert.equal(notRepeatable.canReplay, true);
     notRepeatable.attach(calls("one"));
     notRepeatable.push(chunk("a"), false);
     assert.equal(notRepeatable.canReplay, false);
 
-    const tooLarge = new RequestBody(downstream, false, true);
+    const tooLarge = new RequestBody(downstream, true);
     tooLarge.attach(calls("one"));
     tooLarge.push(Buffer.alloc(40 * 1024), false);
     assert.equal(tooLarge.canReplay, true);
