@@ -16,7 +16,7 @@ const SOURCE_FOLDERS = ["src", "test", "loadtest"];
 const INSTALL_STAMP = path.join(ROOT, "node_modules", ".windrose-stamp.json");
 const BUILD_STAMP = path.join(ROOT, "dist", ".windrose-stamp.json");
 /** A whole test file may take this long before it counts as hanging. */
-const TEST_TIMEOUT_MS = 300_000;
+const TEST_TIMEOUT_MS = 180_000;
 const LOCK_POLL_MS = 100;
 const FORWARDED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 

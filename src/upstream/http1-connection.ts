@@ -3,23 +3,35 @@
  * carry another. It never repeats anything and never waits for the caller: both are the proxy's business.
  */
 import type { Socket } from "node:net";
+import type { UpstreamTarget } from "../engine/model/endpoint.js";
 import type { ErrorCode } from "../engine/model/errors.js";
-import type { Timer } from "../proxy/ports.js";
+import type { Timer, Timers } from "../proxy/ports.js";
 import type { ResponseEvents } from "../wire/http1/response-parser.js";
 import { ResponseParser } from "../wire/http1/response-parser.js";
 import type { Carrier, Http1Call } from "./http1-call.js";
-import type { Http1Pool } from "./http1-pool.js";
-import type { ReadBuffer } from "./open-socket.js";
+import type { ReadBuffer, TlsClient } from "./open-socket.js";
 import { openSocket, READ_BUFFER_BYTES } from "./open-socket.js";
 import { RequestSender } from "./request-sender.js";
 import type { ConnectionStage } from "./socket-errors.js";
 import { describeSocketError, socketErrorCode } from "./socket-errors.js";
 
+/** The pool, as its connections see it. */
+export interface ConnectionOwner {
+  readonly target: UpstreamTarget;
+  readonly timers: Timers;
+  /** Null for plain TCP. Throws when the CA bundle cannot be parsed. */
+  tlsClient(): TlsClient | null;
+  /** `connection` is free for another exchange. */
+  release(connection: Http1Connection): void;
+  /** `connection` is closed. */
+  remove(connection: Http1Connection): void;
+}
+
 /** `settling`: the response is complete, but more bytes may come with the same read; not yet for others to use. */
 type State = ConnectionStage | "settling" | "idle" | "closed";
 
 export class Http1Connection implements Carrier, ResponseEvents {
-  readonly #pool: Http1Pool;
+  readonly #pool: ConnectionOwner;
   readonly #socket: Socket;
   readonly #isTls: boolean;
   readonly #parser: ResponseParser;
@@ -39,7 +51,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
   #hasEnded = false;
 
   /** Throws when the target cannot be connected to at all (bad port, unreadable CA). */
-  constructor(pool: Http1Pool, call: Http1Call) {
+  constructor(pool: ConnectionOwner, call: Http1Call) {
     this.#pool = pool;
     this.#call = call;
     const tls = pool.tlsClient();

@@ -5,6 +5,7 @@
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
 import type { Timers } from "../proxy/ports.js";
 import type { Carrier, Http1Call } from "./http1-call.js";
+import type { ConnectionOwner } from "./http1-connection.js";
 import { Http1Connection } from "./http1-connection.js";
 import type { TlsClient } from "./open-socket.js";
 import { createTlsClient } from "./open-socket.js";
@@ -18,7 +19,7 @@ export interface PoolOwner {
   emptied(pool: Http1Pool): void;
 }
 
-export class Http1Pool implements Carrier {
+export class Http1Pool implements Carrier, ConnectionOwner {
   /** The latest one with this key: limits may change with a new snapshot. */
   target: UpstreamTarget;
   readonly #owner: PoolOwner;
@@ -51,7 +52,8 @@ export class Http1Pool implements Carrier {
 
   tlsClient(): TlsClient | null {
     const { host, tls } = this.target;
-    return tls === null ? null : (this.#tls ??= createTlsClient(tls, host));
+    if (tls !== null && this.#tls === null) this.#tls = createTlsClient(tls, host);
+    return this.#tls;
   }
 
   start(call: Http1Call): void {

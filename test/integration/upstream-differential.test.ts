@@ -15,8 +15,8 @@ import { mutatedResponse, validResponse } from "../unit/wire/http1/arbitrary-res
 import { readResponse } from "../unit/wire/http1/read-response.js";
 
 /** For longer runs: set both in the environment. */
-const seed = Number(process.env["FUZZ_SEED"] ?? 20_260_102);
-const count = Number(process.env["FUZZ_RUNS"] ?? 1500);
+const seed = Number(process.env.FUZZ_SEED ?? 20_260_102);
+const count = Number(process.env.FUZZ_RUNS ?? 1500);
 
 /** llhttp lets these pass in some place or other (Node 20 and 22 differ); refusing them is our decision. */
 const STRICTER_ON_PURPOSE: ReadonlySet<string> = new Set([

@@ -52,6 +52,13 @@ describe("an exchange", () => {
     assert.deepEqual([bench.connector.stats().openedConnections, bench.connector.stats().idleConnections], [1, 1]);
   });
 
+  test("reaches a service by name, whichever of its addresses listens", async () => {
+    const { port } = await serve(answering(HELLO));
+    const notes = new Notes().start(bench.connector, targetOf(port, { host: "localhost" }));
+    assert.equal(await notes.over, "end", notes.detail);
+    assert.equal(notes.body, "hello");
+  });
+
   test("on a fresh connection leaves the pooled one alone", async () => {
     const { port, sockets } = await serve(answering(HELLO));
     await new Notes().start(bench.connector, targetOf(port)).over;
@@ -64,7 +71,7 @@ describe("an exchange", () => {
     const { port } = await serve((socket) =>
       onRequests(socket, () => {
         socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\nabc\r\n");
-        until(() => notes.events.includes("read-end"), "first read").then(() => socket.write("0\r\nT: 1\r\n\r\n"));
+        void until(() => notes.events.includes("read-end"), "first read").then(() => socket.write("0\r\nT: 1\r\n\r\n"));
       }),
     );
     const notes = new Notes().start(bench.connector, targetOf(port));

@@ -69,6 +69,7 @@ describe("connecting", () => {
     const tls = { serverName: "a.test", caPem: "", isVerified: true };
     const notes = new Notes().start(bench.connector, targetOf(port, { tls, connectTimeoutMs: 50 }));
     assert.equal(await notes.over, "connect-timeout");
+    assert.equal(notes.detail, "no handshake in time");
     assert.equal(bench.connector.stats().connections, 0);
   });
 

@@ -123,6 +123,19 @@ test("a body of unknown length that goes on is chunked, and its first bytes leav
   await assertStillUsable(raw);
 });
 
+test("a first chunk that does not fit beside a large head is neither cut short nor repeated", async () => {
+  const body = Array.from({ length: 3_000 }, (_, i) => `${i} `).join("");
+  const { text, raw } = await ask((one) =>
+    setImmediate(() => {
+      one.downstream.writeHead(200, ["x-a", "a".repeat(12_000)], -1);
+      one.downstream.write(Buffer.from(body));
+      one.downstream.end();
+    }),
+  );
+  assert.equal(parseResponses(text)[0]?.body, body);
+  await assertStillUsable(raw);
+});
+
 test("a body of unknown length that stays empty has Content-Length: 0", async () => {
   const { text, raw } = await ask((one) =>
     setImmediate(() => {
@@ -411,6 +424,28 @@ for (const [what, pieceBytes, bodyLength] of [
     assert.ok(harness.seen[0]!.drains > 0);
     await harness.until(() => harness.listener.pendingResponses === 0, "nothing pends");
     await assertStillUsable(raw);
+  });
+}
+
+for (const pieceBytes of [7_001, 10_000, 65_536]) {
+  test(`a writer that does not wait loses nothing, and all of it arrives without a further write: pieces of ${pieceBytes}`, async () => {
+    harness.onRequest = (one) =>
+      setImmediate(() => {
+        one.downstream.writeHead(200, [], -1);
+        for (let at = 0; at < BIG_BYTES; at += pieceBytes) one.downstream.write(big.subarray(at, at + pieceBytes));
+      });
+    const raw = await connectRaw(harness);
+    raw.socket.pause();
+    raw.send(GET);
+    await harness.until(() => harness.seen.length === 1, "accepted");
+    for (let i = 0; i < 20; i++) await turn();
+    raw.socket.resume();
+    await raw.until((received) => received.length > BIG_BYTES, 10_000);
+    harness.seen[0]!.downstream.end();
+    const text = await raw.until((received) => hasResponses(received, 1), 10_000);
+    const body = Buffer.from(parseResponses(text)[0]!.body, "latin1");
+    assert.equal(createHash("sha256").update(body).digest("hex"), bigHash);
+    raw.destroy();
   });
 }
 

@@ -342,7 +342,7 @@ export class ResponseWriter implements Downstream, BodyOwner {
     let isOk = true;
     for (let at = 0; at < chunk.length && this.#state === "streaming"; ) {
       const roomBytes = Math.max(MIN_SLICE_BYTES, MAX_CORK_BYTES - this.#headBytes());
-      const slice = chunk.length <= roomBytes ? chunk : chunk.subarray(at, at + roomBytes);
+      const slice = at === 0 && chunk.length <= roomBytes ? chunk : chunk.subarray(at, at + roomBytes);
       this.#corked(() => {
         this.#emitHead();
         isOk = this.#res.write(slice);

@@ -40,7 +40,7 @@ export class HeadParser {
   #bytesTaken = 0;
   #fieldCount = 0;
   /** Other fields that Connection names: they concern this hop only (RFC 9110 §7.6.1). */
-  #named: string[] | null = null;
+  #named: string[] = [];
 
   /** @param startLinePrefix what every start line begins with: anything else is refused at its first byte ("" to accept any) */
   constructor(startLinePrefix: string) {
@@ -84,7 +84,7 @@ export class HeadParser {
     this.#partial = "";
     this.#bytesTaken = 0;
     this.#fieldCount = 0;
-    this.#named = null;
+    this.#named.length = 0;
   }
 
   /** Returns how many chars of `piece` were used; all of them unless the head is complete. */
@@ -217,14 +217,14 @@ export class HeadParser {
       const option = part.trim();
       if (option === "close") this.saysClose = true;
       else if (option === "keep-alive") this.saysKeepAlive = true;
-      else if (option !== "") (this.#named ??= []).push(option);
+      else if (option !== "") this.#named.push(option);
     }
   }
 
   #finish(): void {
     this.isComplete = true;
     const named = this.#named;
-    if (named === null) return;
+    if (named.length === 0) return;
     const { headers } = this;
     let kept = 0;
     for (let i = 0; i < headers.length; i += 2) {

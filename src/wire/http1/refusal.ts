@@ -31,6 +31,7 @@ export type Refusal =
   | "bad-chunk-end"
   // The course of a response.
   | "unexpected-upgrade"
+  | "interim-in-http-1.0"
   | "too-many-interim";
 
 export interface Http1Limits {

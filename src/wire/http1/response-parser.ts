@@ -136,6 +136,7 @@ export class ResponseParser {
   #interimRefusal(): Refusal | null {
     if (this.#status >= 200) return null;
     if (this.#status === 101) return "unexpected-upgrade";
+    if (this.#minorVersion === 0) return "interim-in-http-1.0";
     return ++this.#interimCount > this.#limits.maxInterimResponses ? "too-many-interim" : null;
   }
 

@@ -137,11 +137,6 @@ export function answering(text: string | Buffer): (socket: Socket) => void {
 
 export const HELLO = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\n\r\nhello";
 
-export interface Bench {
-  readonly connector: Http1Connector;
-  close(): Promise<void>;
-}
-
 /** A connector on a real, quick wheel. */
 export function startConnector(): { readonly connector: Http1Connector; close(): void } {
   const timers = createTimerWheel({ tickMs: 10 });

@@ -167,6 +167,7 @@ describe("the response parser refuses", () => {
     ["head-too-large", "a line without end", OK + "a".repeat(65_536)],
     ["head-too-large", "many lines", OK + `${"A".repeat(60)}: ${"b".repeat(1000)}\r\n`.repeat(62)],
     ["unexpected-upgrade", "101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"],
+    ["interim-in-http-1.0", "which has no 1xx", `HTTP/1.0 100 Continue\r\n\r\n${OK}\r\n`],
     ["too-many-interim", "17 times 1xx", "HTTP/1.1 103 Hints\r\n\r\n".repeat(17)],
   ];
   for (const [reason, what, text] of rows) {

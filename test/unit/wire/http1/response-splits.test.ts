@@ -5,8 +5,8 @@ import { mutatedResponse, validResponse } from "./arbitrary-response.js";
 import { readResponse } from "./read-response.js";
 
 /** For longer runs: set both in the environment. */
-const seed = Number(process.env["FUZZ_SEED"] ?? 20_260_101);
-const numRuns = Number(process.env["FUZZ_RUNS"] ?? 1500);
+const seed = Number(process.env.FUZZ_SEED ?? 20_260_101);
+const numRuns = Number(process.env.FUZZ_RUNS ?? 1500);
 
 test("well-formed responses are read to the end", () => {
   fc.assert(
