@@ -66,6 +66,7 @@ test("a request that finds the queue full is upstream-overflow, in a later turn"
   const third = new Notes().start(bench.connector, target);
   assert.deepEqual(third.events, ["started"]);
   assert.equal(await third.over, "upstream-overflow");
+  assert.equal(third.detail, "1 connections busy, 1 requests waiting");
 });
 
 test("a request waits no longer than a connect may take", async () => {

@@ -4,6 +4,7 @@
  * message or steer its connection, keeps those out of `headers`, and leaves the meaning of the start line to the role.
  */
 import type { Latin1Bytes } from "./bytes.js";
+import type { FieldKind } from "./field-names.js";
 import { fieldName } from "./field-names.js";
 import type { Refusal } from "./refusal.js";
 
@@ -160,7 +161,7 @@ export class HeadParser {
     const value = this.#value(text, colon + 1, end);
     if (value === null) return;
     if (this.#isTrailer ? field.isTrailer : field.kind === "plain") this.headers.push(field.name, value);
-    else if (!this.#isTrailer) this.#steer(field.kind, value);
+    else if (!this.#isTrailer) this.#steer(field.kind, value, text.substring(colon, end).includes("\t"));
   }
 
   /** The value without surrounding whitespace, or null (and a refusal) when it holds a forbidden byte. */
@@ -182,9 +183,13 @@ export class HeadParser {
     return true;
   }
 
-  #steer(kind: string, value: string): void {
-    if (kind === "content-length") this.#contentLength(value);
-    else if (kind === "transfer-encoding") this.#transferEncoding(value);
+  /**
+   * A tab around a framing value is white space by the letter, but parsers in wide use read `chunked` with a tab behind it
+   * as another coding, or none: nobody needs it, so it is refused.
+   */
+  #steer(kind: FieldKind, value: string, hasTab: boolean): void {
+    if (kind === "content-length") this.#contentLength(hasTab ? "" : value);
+    else if (kind === "transfer-encoding") this.#transferEncoding(hasTab ? "" : value);
     else if (kind === "connection") this.#connection(value);
     else if (kind === "keep-alive") this.keepAliveTimeoutS = keepAliveTimeout(value);
   }
