@@ -39,12 +39,16 @@ export function localChannels(): [Channel<PrimaryMessage, WorkerMessage>, Channe
   return [
     {
       send: (message) => void setImmediate(() => toWorker(message)),
-      onMessage: (receive) => void (toPrimary = receive),
+      onMessage(receive) {
+        toPrimary = receive;
+      },
       onClose: () => {},
     },
     {
       send: (message) => void setImmediate(() => toPrimary(message)),
-      onMessage: (receive) => void (toWorker = receive),
+      onMessage(receive) {
+        toWorker = receive;
+      },
       onClose: () => {},
     },
   ];

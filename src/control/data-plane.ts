@@ -36,11 +36,11 @@ const LEASE_TIMEOUT_MS = 1_000;
 /** A crash loses at most the counts of this time. */
 const METRICS_PUSH_MS = 5_000;
 
-export function createDataPlane(channel: WorkerChannel, start: StartMessage): DataPlane {
+export function createDataPlane(channel: WorkerChannel, start: StartMessage, stdoutFd: number): DataPlane {
   const log = createProcessLog(`worker-${start.workerId}`);
   const timers = createTimerWheel();
   const connector = createHttp1Connector({ timers });
-  const { metrics, accessLog, observer } = createTelemetry(start, log);
+  const { metrics, accessLog, observer } = createTelemetry(start, log, stdoutFd);
   const keys = createWorkerKeys((message) => channel.send(message));
   for (const keySet of start.keys) keys.receive(keySet);
   const leases = new Questions<LeaseGrant | null>(LEASE_TIMEOUT_MS);
@@ -96,10 +96,10 @@ interface Telemetry {
   readonly observer: Observer;
 }
 
-function createTelemetry({ workerId, snapshot }: StartMessage, log: ProcessLog): Telemetry {
+function createTelemetry({ workerId, snapshot }: StartMessage, log: ProcessLog, stdoutFd: number): Telemetry {
   const spec = snapshot.telemetry.accessLog;
   const metrics = createWorkerMetrics(workerId);
-  const accessLog = createAccessLog(spec, { onProblem: (error) => log.warn({ err: error }, "access log") });
+  const accessLog = createAccessLog(spec, { stdoutFd, onProblem: (error) => log.warn({ err: error }, "access log") });
   for (const reading of accessLog.readings) metrics.addReading(reading);
   const observer = spec.path === "off" ? metrics.observer : combineObservers(metrics.observer, accessLog.observer);
   return { metrics, accessLog, observer };
@@ -154,8 +154,9 @@ function createListeners(
     snapshot.listeners.map((spec) => {
       const bind = { host: spec.bind.host, port: ports[spec.name] ?? spec.bind.port };
       const acceptor = createAcceptor(spec.name, source, gateway, instance);
-      void metrics;
-      return [spec.name, createUwsListener({ ...spec, bind }, acceptor, timers, { onBug })];
+      const { onOpen, onClose } = metrics.connections;
+      const onConnection = (change: number): void => (change > 0 ? onOpen(spec.name) : onClose(spec.name));
+      return [spec.name, createUwsListener({ ...spec, bind }, acceptor, timers, { onBug, onConnection })];
     }),
   );
 }

@@ -11,9 +11,9 @@ export function untilQuiet(gateway: Gateway, listeners: readonly UwsListener[], 
   const deadline = performance.now() + timeoutMs;
   let busyAt = performance.now();
   const isQuiet = (now: number): boolean => {
-    if (gateway.active > 0) busyAt = now;
-    const isAlone = listeners.every((listener) => listener.connections === 0);
-    return gateway.active === 0 && (isAlone || now - busyAt >= LINGER_MS);
+    const isBusy = gateway.active > 0 || listeners.some((listener) => listener.pendingResponses > 0);
+    if (isBusy) busyAt = now;
+    return !isBusy && (listeners.every((listener) => listener.connections === 0) || now - busyAt >= LINGER_MS);
   };
   return new Promise((resolve) => {
     const poll = (): void => {

@@ -2,25 +2,10 @@
  * Finds out before any worker starts whether a port can be bound. Workers share ports with SO_REUSEPORT, which would
  * let two gateways of one user share a port silently; a plain exclusive bind here makes that an error.
  */
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 
 export class PortUnavailable extends Error {
   override name = "PortUnavailable";
-}
-
-/**
- * A port that was free a moment ago, for several workers that are to share what the document leaves open (port 0):
- * uWebSockets.js shares a port only when it is named. For tests and experiments; somebody else may take it in between.
- */
-export function findFreePort(host: string): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ host, port: 0, exclusive: true }, () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** @throws PortUnavailable with one line that names the port and what wanted it */

@@ -2,7 +2,7 @@
  * Keeps the wanted number of worker processes alive: forks them, restarts what dies with growing back-off, and ends
  * them in order. What they say is the primary's matter.
  */
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, fork, type StdioOptions } from "node:child_process";
 import { childChannel } from "./channels.js";
 import type { Channel, PrimaryMessage, WorkerMessage } from "./protocol.js";
 
@@ -12,6 +12,14 @@ const MAX_BACKOFF_MS = 10_000;
 const HEALTHY_AFTER_MS = 60_000;
 /** After the drain timeout, a worker gets this long to end by itself. */
 const KILL_GRACE_MS = 2_000;
+
+/** Where a worker finds the family's standard output, for its access log. */
+export const WORKER_STDOUT_FD = 4;
+/**
+ * A worker's own descriptor 1 is our standard error: uWebSockets.js prints to it (a line per certificate name), and
+ * that must not get between the lines of the access log.
+ */
+const WORKER_STDIO: StdioOptions = ["ignore", 2, 2, "ipc", 1];
 
 export interface WorkerHandle {
   readonly id: number;
@@ -54,7 +62,7 @@ export function createSupervisor(entry: URL, events: SupervisorEvents): Supervis
   let isStopping = false;
 
   function start(failures: number): void {
-    const child = fork(entry, [], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const child = fork(entry, [], { stdio: WORKER_STDIO });
     const worker: WorkerHandle = {
       id: nextId++,
       pid: child.pid ?? 0,

@@ -6,7 +6,6 @@ import type { Snapshot } from "../engine/model/snapshot.js";
 import type { MetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
 import { localChannels } from "./channels.js";
-import { findFreePort } from "./port-probe.js";
 import type { KeySetMessage, PrimaryMessage, StartMessage, WorkerMessage } from "./protocol.js";
 import { createSupervisor, type Supervisor, type WorkerHandle } from "./supervisor.js";
 import { startWorker } from "./worker.js";
@@ -73,7 +72,6 @@ class Pool implements WorkerPool {
   async start(): Promise<string | null> {
     const { snapshot, isSingle } = this.#options;
     const count = isSingle ? 1 : snapshot.workers;
-    if (count > 1) this.ports = await choosePorts(snapshot);
     const first = await this.#bringUp();
     if (first !== null) return first;
     const others = await Promise.all(Array.from({ length: count - 1 }, () => this.#bringUp()));
@@ -138,12 +136,6 @@ class Pool implements WorkerPool {
   }
 }
 
-async function choosePorts(snapshot: Snapshot): Promise<Record<string, number>> {
-  const ports: Record<string, number> = {};
-  for (const { name, bind } of snapshot.listeners) if (bind.port === 0) ports[name] = await findFreePort(bind.host);
-  return ports;
-}
-
 function createProcesses(options: WorkerPoolOptions, greet: (worker: WorkerHandle) => void, failed: (failure: string) => void): Supervisor {
   if (options.isSingle) return createSingle(greet);
   const { log, metrics } = options;
@@ -171,7 +163,7 @@ function createSingle(greet: (worker: WorkerHandle) => void): Supervisor {
       const worker = { id: 1, pid: process.pid, channel: forPrimary, isReady: false, snapshotVersion: "", startedAtMs: Date.now() };
       workers.push(worker);
       greet(worker);
-      ended = new Promise((resolve) => startWorker(forWorker, () => resolve()));
+      ended = new Promise((resolve) => startWorker(forWorker, { stdoutFd: 1, ended: () => resolve() }));
     },
     async stop(drainTimeoutMs) {
       for (const worker of workers) worker.channel.send({ type: "drain", timeoutMs: drainTimeoutMs });

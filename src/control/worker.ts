@@ -5,8 +5,14 @@ import type { StartMessage, WorkerChannel } from "./protocol.js";
 const EXIT_OK = 0;
 const EXIT_UNAVAILABLE = 69;
 
-/** @param ended called once, when the worker has drained or cannot serve */
-export function startWorker(channel: WorkerChannel, ended: (exitCode: number) => void): void {
+export interface WorkerSurroundings {
+  /** Descriptor of the standard output that the access log may go to. */
+  readonly stdoutFd: number;
+  /** Called once, when the worker has drained or cannot serve. */
+  readonly ended: (exitCode: number) => void;
+}
+
+export function startWorker(channel: WorkerChannel, { stdoutFd, ended }: WorkerSurroundings): void {
   let plane: DataPlane | null = null;
   let drainTimeoutMs = 0;
   let isEnding = false;
@@ -30,7 +36,7 @@ export function startWorker(channel: WorkerChannel, ended: (exitCode: number) =>
   function start(message: StartMessage): void {
     drainTimeoutMs = message.snapshot.drain.timeoutMs;
     try {
-      plane = createDataPlane(channel, message);
+      plane = createDataPlane(channel, message, stdoutFd);
       plane.listen().catch(fail);
     } catch (error) {
       fail(error as Error);

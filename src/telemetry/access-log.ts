@@ -22,6 +22,8 @@ export interface AccessLogOptions {
   /** Queries often carry tokens and personal data. Default: false. */
   readonly includesQuery?: boolean;
   readonly maxBufferBytes?: number;
+  /** Descriptor of `stdout`. Default: 1. */
+  readonly stdoutFd?: number;
   readonly onProblem?: (error: Error) => void;
   /** 0 ≤ value < 1. */
   readonly random?: () => number;

@@ -18,9 +18,13 @@ export interface LogDestination {
 
 const FILE_CHUNK_BYTES = 64 * 1024;
 
-/** @param path `stdout`, `stderr` or a file, which is created when missing. Throws what `open` throws. */
-export function openLogDestination(path: string): LogDestination {
-  if (path === "stdout") return openStandard(1);
+/**
+ * Throws what `open` throws.
+ * @param path `stdout`, `stderr` or a file, which is created when missing
+ * @param stdoutFd where the process was given the standard output of its family
+ */
+export function openLogDestination(path: string, stdoutFd: number): LogDestination {
+  if (path === "stdout") return openStandard(stdoutFd);
   if (path === "stderr") return openStandard(2);
   // O_NONBLOCK only concerns named pipes: without it the open would wait for a reader.
   const fd = openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK, 0o640);

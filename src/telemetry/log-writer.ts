@@ -8,6 +8,8 @@ import { type LogDestination, openLogDestination } from "./log-destination.js";
 export interface LogWriterOptions {
   /** `stdout`, `stderr` or a file. */
   readonly path: string;
+  /** Descriptor of `stdout`; workers have it elsewhere than at 1. */
+  readonly stdoutFd?: number;
   /** Lines beyond it are dropped. */
   readonly maxBufferBytes?: number;
   /** Called when writing begins to fail, not for every failure. */
@@ -28,6 +30,7 @@ const RETRY_FAILED_MS = 1000;
 
 export class LogWriter {
   readonly #path: string;
+  readonly #stdoutFd: number;
   readonly #maxBufferBytes: number;
   readonly #onProblem: (error: Error) => void;
   #destination: LogDestination;
@@ -48,11 +51,12 @@ export class LogWriter {
   #droppedLines = 0;
 
   /** Throws when the destination cannot be opened. */
-  constructor({ path, maxBufferBytes = 1024 * 1024, onProblem = () => undefined }: LogWriterOptions) {
+  constructor({ path, stdoutFd = 1, maxBufferBytes = 1024 * 1024, onProblem = () => undefined }: LogWriterOptions) {
     this.#path = path;
+    this.#stdoutFd = stdoutFd;
     this.#maxBufferBytes = maxBufferBytes;
     this.#onProblem = onProblem;
-    this.#destination = openLogDestination(path);
+    this.#destination = openLogDestination(path, stdoutFd);
   }
 
   get writtenLines(): number {
@@ -206,7 +210,7 @@ export class LogWriter {
     this.#mustReopen = false;
     if (this.#isClosed) return;
     try {
-      const next = openLogDestination(this.#path);
+      const next = openLogDestination(this.#path, this.#stdoutFd);
       this.#destination.close();
       this.#destination = next;
     } catch (error) {

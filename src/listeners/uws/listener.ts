@@ -15,11 +15,17 @@ import { serverNames, tlsOptions } from "./tls.js";
 export interface UwsListenerOptions {
   /** An exception where none should be: it has cost one response. Default: standard error. */
   readonly onBug?: (error: unknown) => void;
+  /** 1 for a connection that opened, -1 for one that closed; for metrics. */
+  readonly onConnection?: (change: number) => void;
   /** Bytes of one request body that are kept while the exchange does not take them; default 256 MiB. See body.ts. */
   readonly maxHeldBytes?: number;
 }
 
-const DEFAULT_MAX_HELD_BYTES = 256 * 1024 * 1024;
+const DEFAULT_OPTIONS: Required<UwsListenerOptions> = {
+  onBug: console.error,
+  onConnection: () => undefined,
+  maxHeldBytes: 256 * 1024 * 1024,
+};
 
 export interface UwsListener {
   /** Rejects when the address cannot be bound. Once only. */
@@ -41,7 +47,7 @@ export interface UwsListener {
  * `loadUws` with the largest `maxHeaderBytes` before creating several.
  */
 export function createUwsListener(spec: ListenerSpec, acceptor: Acceptor, timers: Timers, options: UwsListenerOptions = {}): UwsListener {
-  return new Listener(spec, acceptor, timers, { onBug: console.error, maxHeldBytes: DEFAULT_MAX_HELD_BYTES, ...options });
+  return new Listener(spec, acceptor, timers, { ...DEFAULT_OPTIONS, ...options });
 }
 
 /** Between finding a free port and binding it, somebody else may take it. */
@@ -56,6 +62,7 @@ class Listener implements UwsListener, WriterContext {
 
   readonly #spec: ListenerSpec;
   readonly #timers: Timers;
+  readonly #onConnection: (change: number) => void;
   readonly #uws: Uws;
   readonly #app: UwsApp;
   readonly #gatePolicy: GatePolicy;
@@ -69,6 +76,7 @@ class Listener implements UwsListener, WriterContext {
     this.#spec = spec;
     this.acceptor = acceptor;
     this.onBug = options.onBug;
+    this.#onConnection = options.onConnection;
     this.#timers = timers;
     this.#uws = loadUws(limits.maxHeaderBytes);
     this.#gatePolicy = {
@@ -154,6 +162,7 @@ class Listener implements UwsListener, WriterContext {
 
   #onConnectionChange(res: UwsResponse, change: number): void {
     this.connections += change;
+    this.#onConnection(change);
     if (change < 0 || this.connections <= this.#spec.limits.maxConnections) return;
     this.refusedConnections++;
     res.close();
