@@ -252,12 +252,14 @@ function readOrEmpty(file) {
  * terminal has already sent it to the child as well.
  */
 async function runOrFail(command, args, complaint) {
-  const child = childProcess.spawn(command, args, { cwd: ROOT, stdio: "inherit" });
+  let child;
   const passOn = (signal) => {
     if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
   };
+  // Before the child exists: a signal that ended us in between would leave it behind.
   for (const signal of FORWARDED_SIGNALS) process.on(signal, passOn);
   try {
+    child = childProcess.spawn(command, args, { cwd: ROOT, stdio: "inherit" });
     const [status, signal] = await new Promise((resolve, reject) => {
       child.once("error", (error) => reject(new Failure(`${complaint}: ${error.message}`)));
       child.once("exit", (...outcome) => resolve(outcome));
