@@ -45,7 +45,13 @@ function createRoute(index: number, hostname: string, type: "Exact" | "PathPrefi
     filters: [],
     backends: [],
     timeouts: { requestMs: 0, backendRequestMs: 0 },
-    retry: { attempts: 0, budgetPercent: 0, budgetMinPerSecond: 0 },
+    retry: {
+      attempts: 0,
+      on: { connectFailure: false, reset: false, timeout: false, statuses: [] },
+      maxReplayBytes: 0,
+      budgetPercent: 0,
+      budgetMinPerSecond: 0,
+    },
   };
 }
 

@@ -11,6 +11,7 @@ import type {
   JwtProviderSpec,
   ListenerSpec,
   MatchSpec,
+  RetrySpec,
   RouteSpec,
   ServiceSpec,
   Snapshot,
@@ -119,7 +120,22 @@ function compileRoute(route: CompleteRoute): RouteSpec {
     filters: route.filters.map((entry) => filterOf(entry) as { type: string; config: unknown }),
     backends: route.backends.map(({ service, weight }): BackendSpec => ({ service, weight })),
     timeouts: { requestMs: milliseconds(route.timeouts.request), backendRequestMs: milliseconds(route.timeouts.backendRequest) },
-    retry: { ...route.retry },
+    retry: compileRetry(route.retry),
+  };
+}
+
+function compileRetry({ on, maxReplayBytes, ...rest }: CompleteRoute["retry"]): RetrySpec {
+  const words = on.map(String);
+  const statuses = new Set(words.map(Number).filter((status) => !Number.isNaN(status)));
+  return {
+    ...rest,
+    on: {
+      connectFailure: words.includes("connect-failure"),
+      reset: words.includes("reset"),
+      timeout: words.includes("timeout"),
+      statuses: [...statuses].sort((a, b) => a - b),
+    },
+    maxReplayBytes: bytes(maxReplayBytes),
   };
 }
 

@@ -9,7 +9,7 @@ import { createLeaseClient } from "../limits/lease-client.js";
 import { loadUws } from "../listeners/uws/addon.js";
 import { createUwsListener, type UwsListener } from "../listeners/uws/listener.js";
 import { createAcceptor } from "../proxy/acceptor.js";
-import type { Gateway } from "../proxy/exchange.js";
+import type { Gateway } from "../proxy/gateway.js";
 import type { Observer } from "../proxy/ports.js";
 import type { Runtime } from "../proxy/runtime.js";
 import { createTimerWheel } from "../proxy/timer-wheel.js";

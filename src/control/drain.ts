@@ -1,6 +1,6 @@
 /** When a draining worker may end. */
 import type { UwsListener } from "../listeners/uws/listener.js";
-import type { Gateway } from "../proxy/exchange.js";
+import type { Gateway } from "../proxy/gateway.js";
 
 const POLL_MS = 20;
 /** How long clients may take to read the end of their answers, or to leave, once no exchange is under way. */

@@ -1,7 +1,8 @@
 /** Where a listener hands over its requests: one exchange each, on the runtime of the moment. */
 import type { ErrorCode } from "../engine/model/errors.js";
 import type { RequestHead } from "../engine/model/request.js";
-import { Exchange, type Gateway } from "./exchange.js";
+import { Exchange } from "./exchange.js";
+import type { Gateway } from "./gateway.js";
 import type { Acceptor, Downstream, DownstreamHandler } from "./ports.js";
 import type { ListenerRuntime, RuntimeSource } from "./runtime.js";
 

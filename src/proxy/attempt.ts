@@ -21,8 +21,10 @@ export interface AttemptOwner {
 
 export class Attempt implements UpstreamHandler {
   readonly endpoint: Endpoint;
-  readonly #owner: AttemptOwner;
+  #owner: AttemptOwner;
   #call: UpstreamCall | null = null;
+  /** A connection carries it: whatever happens now, the service may have seen the request. */
+  isSent = false;
   #isOver = false;
   #wasConnectedEarly = false;
 
@@ -52,7 +54,20 @@ export class Attempt implements UpstreamHandler {
     if (this.#over()) this.#call?.abort();
   }
 
+  /** Ends it as a failure that was found on this side. */
+  giveUp(code: ErrorCode, detail: string): void {
+    if (!this.#over()) return;
+    this.#call?.abort();
+    this.#owner.attemptError(code, detail);
+  }
+
+  /** Whatever comes from now on is for `owner`. */
+  handOver(owner: AttemptOwner): void {
+    this.#owner = owner;
+  }
+
   onConnected(): void {
+    this.isSent = true;
     if (this.#call === null) this.#wasConnectedEarly = true;
     else this.#owner.attemptConnected(this.#call);
   }

@@ -7,6 +7,8 @@ import type { Timer, Timers } from "./ports.js";
 
 export interface TimedOut {
   fail(code: ErrorCode, detail: string): void;
+  /** The attempt under way took too long to answer; another one may still be in time. */
+  attemptTimedOut(detail: string): void;
 }
 
 export class ExchangeTimers {
@@ -58,7 +60,7 @@ export class ExchangeTimers {
   }
 
   #onAlarm(): void {
-    if (!this.#isWatching) this.#owner.fail("upstream-timeout", "the attempt's backendRequest timeout passed");
+    if (!this.#isWatching) this.#owner.attemptTimedOut("the attempt's backendRequest timeout passed");
     else if (this.hasMoved) this.#arm(this.#idleMs);
     else this.#owner.fail("upstream-timeout", "no byte moved for the listener's streamIdle timeout");
   }

@@ -8,47 +8,25 @@ import type { Endpoint } from "../engine/model/endpoint.js";
 import { ERRORS, type ErrorCode } from "../engine/model/errors.js";
 import type { HeaderList, Principal, RequestHead } from "../engine/model/request.js";
 import { noteRequest, tryRetry } from "../engine/resilience/retry-budget.js";
+import { isIdempotent, LOWEST_RETRIED_STATUS, retriesError, retriesStatus } from "../engine/resilience/retry-policy.js";
 import { chooseBackend } from "../engine/routing/choose-backend.js";
 import { matchRoute } from "../engine/routing/match-route.js";
 import { admit } from "./admission.js";
 import { Attempt, type AttemptOwner } from "./attempt.js";
+import { DroppedAnswer } from "./dropped-answer.js";
 import { ExchangeTimers } from "./exchange-timers.js";
 import { prepareRequest } from "./forwarded-request.js";
+import type { Gateway } from "./gateway.js";
 import { localReply } from "./local-reply.js";
-import type {
-  Connector,
-  Downstream,
-  DownstreamHandler,
-  ExchangeRecord,
-  FilterContext,
-  Observer,
-  Reply,
-  Timers,
-  UpstreamCall,
-  Verdict,
-} from "./ports.js";
+import type { Downstream, DownstreamHandler, ExchangeRecord, FilterContext, Reply, UpstreamCall, Verdict } from "./ports.js";
 import { RequestBody } from "./request-body.js";
 import { downstreamHeaders } from "./response-headers.js";
 import type { ListenerRuntime, RouteRuntime, Runtime, ServiceRuntime } from "./runtime.js";
-import { isIdempotent, upstreamRequest } from "./upstream-request.js";
+import { upstreamRequest } from "./upstream-request.js";
 
 export type Phase = "accept" | "route" | "requestFilters" | "pick" | "attempt" | "responseFilters" | "stream" | "complete";
 
-/** What every exchange of a worker shares. */
-export interface Gateway {
-  readonly connector: Connector;
-  readonly timers: Timers;
-  readonly observer: Observer;
-  /** Reports what must be a bug of ours; the exchange itself answers 500. */
-  readonly onBug: (error: unknown) => void;
-  /** Exchanges under way; a drain waits for none. */
-  active: number;
-  isDraining: boolean;
-}
-
 const MAX_ERROR_DETAIL = 300;
-/** Repetitions after a pooled connection turned out dead; the second goes to a fresh one and cannot be stale again. */
-const MAX_STALE_RETRIES = 1;
 
 export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext, ExchangeRecord {
   readonly request: RequestHead;
@@ -66,8 +44,8 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
   #body: RequestBody | null;
   #isHeadSent = false;
   #isWaitingForDrain = false;
-  #staleRetries = 0;
-  #retries = 0;
+  /** Endpoints that have failed, one per retry; null while there was none. */
+  #tried: Endpoint[] | null = null;
   #extraHeaders: HeaderList | null = null;
   readonly #timers: ExchangeTimers;
 
@@ -152,6 +130,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
     this.matchedPath = match.path;
     // The route's clock starts when the request is complete, so that a slow upload is the listener's matter.
     if (this.#body === null) this.#startDeadline();
+    else this.#body.maxReplayBytes = route.spec.retry.maxReplayBytes;
     this.#phase = "requestFilters";
     this.#runRequestFilters(0);
   }
@@ -207,12 +186,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
     if (backend === undefined) return this.fail("no-healthy-endpoint", "the route has no backend with weight");
     this.#service = backend.service;
     noteRequest(backend.service.retryBudget, this.startedAt);
-    this.#pickEndpoint();
-  }
-
-  #pickEndpoint(): void {
-    this.#phase = "pick";
-    const endpoint = (this.#service as ServiceRuntime).picker.pick(Math.random(), this.#lastEndpoint);
+    const endpoint = backend.service.picker.pick(Math.random(), null);
     if (endpoint === null) return this.fail("no-healthy-endpoint", "no endpoint can take traffic");
     this.#startAttempt(endpoint, false);
   }
@@ -237,35 +211,52 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
   }
 
   attemptError(code: ErrorCode, detail: string): void {
+    const isSent = this.#attempt?.isSent !== false;
     this.#attempt = null;
     if (this.#isHeadSent) return this.fail(code, detail);
     this.#body?.detach();
-    const endpoint = this.#lastEndpoint as Endpoint;
-    if (code === "upstream-stale" && this.#mayRepeatSent()) return this.#startAttempt(endpoint, true);
-    if (ERRORS[code].isRetryable && this.#mayRetry(code)) return this.#pickEndpoint();
-    this.fail(code, detail);
+    // A fresh connection cannot be stale, so this happens once per endpoint; it is no retry, for the service was not asked.
+    if (code === "upstream-stale" && this.#canRepeat()) return this.#startAttempt(this.#lastEndpoint as Endpoint, true);
+    const endpoint = retriesError((this.#route as RouteRuntime).spec.retry.on, code) ? this.#nextEndpoint(isSent) : null;
+    if (endpoint === null) this.fail(code, detail);
+    else this.#startAttempt(endpoint, false);
   }
 
-  #mayRepeatSent(): boolean {
-    if (this.#staleRetries >= MAX_STALE_RETRIES || !isIdempotent(this.request.method)) return false;
-    if (this.#body !== null && !this.#body.canReplay) return false;
-    this.#staleRetries++;
-    return true;
+  attemptTimedOut(detail: string): void {
+    this.#attempt?.giveUp("upstream-timeout", detail);
   }
 
-  /** Only failures to connect: nothing has been sent, so any method may go elsewhere. */
-  #mayRetry(code: ErrorCode): boolean {
-    const isUnsent = code === "connect-failed" || code === "connect-timeout" || code === "upstream-tls-failed";
-    const policy = (this.#route as RouteRuntime).spec.retry;
-    if (!isUnsent || this.#retries >= policy.attempts) return false;
-    if (!tryRetry((this.#service as ServiceRuntime).retryBudget, performance.now(), policy)) return false;
-    this.#retries++;
+  /** The request may reach a service twice, and all of it is still here. */
+  #canRepeat(): boolean {
+    return isIdempotent(this.request.method) && (this.#body === null || this.#body.canReplay);
+  }
+
+  /** Where to try again; null when that is not allowed or there is no such place. */
+  #nextEndpoint(isSent: boolean): Endpoint | null {
+    this.#phase = "pick";
+    const { retry } = (this.#route as RouteRuntime).spec;
+    const { picker, retryBudget } = this.#service as ServiceRuntime;
+    if ((this.#tried?.length ?? 0) >= retry.attempts || (isSent && !this.#canRepeat())) return null;
+    if (!tryRetry(retryBudget, performance.now(), retry)) return null;
+    this.#tried ??= [];
+    this.#tried.push(this.#lastEndpoint as Endpoint);
+    return picker.pick(Math.random(), this.#tried);
+  }
+
+  /** True: another endpoint is asked as soon as this answer is out of the way. */
+  #dropsAnswer(status: number): boolean {
+    const attempt = this.#attempt as Attempt;
+    const endpoint = retriesStatus((this.#route as RouteRuntime).spec.retry.on, status) ? this.#nextEndpoint(true) : null;
+    if (endpoint === null) return false;
+    this.#body?.detach();
+    attempt.handOver(new DroppedAnswer(attempt, () => this.#startAttempt(endpoint, false)));
     return true;
   }
 
   // ── responseFilters, stream ────────────────────────────────────────────────────────────────────────────────────
 
   attemptHead(status: number, upstreamHeaders: HeaderList, bodyLength: number): void {
+    if (status >= LOWEST_RETRIED_STATUS && this.#dropsAnswer(status)) return;
     this.#phase = "responseFilters";
     this.upstreamHeadAt = performance.now();
     this.#body?.forgetSent();

@@ -6,8 +6,6 @@ import type { Downstream, UpstreamCall } from "./ports.js";
 
 /** Waiting bytes at which the client is asked to stop. */
 const PAUSE_AT_BYTES = 64 * 1024;
-/** Sent bytes kept for a repetition on a fresh connection. */
-const REPLAY_LIMIT_BYTES = 64 * 1024;
 
 export class RequestBody {
   #chunks: Uint8Array[] = [];
@@ -23,6 +21,8 @@ export class RequestBody {
   #hasForgotten = false;
   readonly #downstream: Downstream;
   receivedBytes = 0;
+  /** A body that grows beyond this is not kept. The route's; read once an attempt takes bytes. */
+  maxReplayBytes = 0;
 
   constructor(downstream: Downstream, isReplayable: boolean) {
     this.#downstream = downstream;
@@ -91,7 +91,7 @@ export class RequestBody {
       this.#waitingBytes -= chunk.length;
       this.#isBlocked = !call.write(chunk);
     }
-    if (!this.#keepsSent || this.receivedBytes > REPLAY_LIMIT_BYTES) {
+    if (!this.#keepsSent || this.receivedBytes > this.maxReplayBytes) {
       this.#keepsSent = false;
       this.#dropSent();
     }

@@ -80,7 +80,7 @@ export class LogWriter {
     this.#text += line;
     this.#textLines++;
     this.#bufferedBytes += line.length;
-    this.#timer ??= setTimeout(() => this.#onTimer(), FLUSH_DELAY_MS).unref();
+    this.#armFlush();
   }
 
   /** For log rotation: what is not yet written goes to a newly opened file. The old one stays in use when that fails. */
@@ -127,6 +127,10 @@ export class LogWriter {
     this.#dropAll();
   }
 
+  #armFlush(): void {
+    this.#timer ??= setTimeout(() => this.#onTimer(), FLUSH_DELAY_MS).unref();
+  }
+
   #onTimer(): void {
     this.#timer = null;
     this.#seal();
@@ -149,6 +153,8 @@ export class LogWriter {
       if (!this.#destination.isNonBlocking) return this.#writeLater(chunk);
       if (!this.#writeNow(chunk)) return;
     }
+    // Lines that came after the chunk was sealed still wait for a flush of their own.
+    if (this.#text !== "") this.#armFlush();
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 

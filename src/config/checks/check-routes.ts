@@ -31,6 +31,7 @@ export function checkRoutes(document: DocumentDraft, names: RouteNames, checker:
     const alwaysReplies = checkFilters(route, path, names, checker);
     checkBackends(route, path, { names, alwaysReplies }, checker);
     checkTimeouts(route, path, checker);
+    checkRetry(route, path, checker);
   });
 }
 
@@ -161,4 +162,10 @@ function checkTimeouts(route: RouteDraft, path: DocumentPath, checker: Checker):
     ? "timeouts.request"
     : `timeouts.request, which is ${route.timeouts?.request} by default`;
   checker.error(at, `must not be longer than ${limit}`);
+}
+
+function checkRetry(route: RouteDraft, path: DocumentPath, checker: Checker): void {
+  const at = (route.retry?.on ?? []).indexOf("timeout");
+  if (at === -1 || route.timeouts?.backendRequest === undefined || parseDuration(route.timeouts.backendRequest) !== 0) return;
+  checker.warn([...path, "retry", "on", at], "never happens: timeouts.backendRequest is 0s", "set it, so that an attempt can time out");
 }

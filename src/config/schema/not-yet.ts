@@ -8,7 +8,6 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   "listeners.tls": ["clientAuth"],
   "routes.filters": ["cors", "authorize", "mirror"],
   "routes.backends": ["subset"],
-  "routes.retry": ["on"],
   services: ["mesh", "health", "outlier"],
   "services.endpoints": ["file", "dns", "registry", "consul", "kubernetes"],
   "services.circuit": ["maxRequests"],

@@ -1,7 +1,7 @@
 /** `routes`: match + filters + policies → backends. Names and meaning follow the Kubernetes Gateway API. */
 import { z } from "zod";
 import { filterEntrySchema } from "./filters.js";
-import { duration, headerName, headerValue, hostname, matchPath, method, name, weight } from "./values.js";
+import { duration, headerName, headerValue, hostname, matchPath, method, name, retryCondition, size, weight } from "./values.js";
 
 const pathMatch = z.strictObject({
   type: z
@@ -46,7 +46,17 @@ const retry = z.strictObject({
     .min(0)
     .max(10)
     .default(1)
-    .describe("Further attempts after the first, to another endpoint; idempotent requests only. 0 disables."),
+    .describe("Further attempts after the first, each to an endpoint not tried yet while there is one. 0 disables."),
+  on: z
+    .array(retryCondition())
+    .default(["connect-failure"])
+    .describe(
+      "What is repeated. connect-failure: no connection, or none with TLS. reset: the connection ended before a response. " +
+        "timeout: timeouts.backendRequest passed. 500 to 599: that status. Once a service may have seen the request, only for idempotent methods.",
+    ),
+  maxReplayBytes: size()
+    .default("64KiB")
+    .describe("Request bodies up to this size can be sent again; kept in memory, per request under way, until the response begins."),
   budgetPercent: z.number().min(0).max(100).default(20).describe("Retries as a share of requests, per service and worker."),
   budgetMinPerSecond: z.number().min(0).max(100_000).default(10).describe("Retries that are always allowed, per service and worker."),
 });

@@ -103,6 +103,17 @@ export const method = () =>
     return { message: "{value} is not a method" };
   });
 
+const RETRY_CONDITION = /^(connect-failure|reset|timeout|5[0-9]{2})$/;
+
+/** A kind of failure, or a status as text or number. */
+export const retryCondition = () =>
+  z.union([text(retryConditionFlaw).meta({ pattern: RETRY_CONDITION.source }), z.int().min(500).max(599)]);
+
+function retryConditionFlaw(value: string): Flaw | null {
+  if (RETRY_CONDITION.test(value)) return null;
+  return { message: "{value} is not a retry condition", hint: "write connect-failure, reset, timeout, or a status from 500 to 599" };
+}
+
 /** The path of a match: what is compared with a request's path, so nothing that a request's path never holds. */
 export const matchPath = () =>
   text((value) => {

@@ -7,10 +7,10 @@ import { WeightedList } from "./weighted-list.js";
 
 export function createLeastRequestPicker(endpoints: readonly Endpoint[]): Picker {
   const list = new WeightedList(endpoints);
-  return { pick: (random, tried) => pickLessLoaded(list, random, tried) };
+  return { pick: (random, tried) => pickLessLoaded(tried === null ? list : list.without(tried), random) };
 }
 
-function pickLessLoaded(list: WeightedList, random: number, tried: Endpoint | null): Endpoint | null {
+function pickLessLoaded(list: WeightedList, random: number): Endpoint | null {
   const count = list.endpoints.length;
   if (count < 2) return list.endpoints[0] ?? null;
   const point = random * list.totalWeight;
@@ -20,7 +20,5 @@ function pickLessLoaded(list: WeightedList, random: number, tried: Endpoint | nu
   const second = list.indexWithout(first, rest);
   const one = list.endpoints[first] as Endpoint;
   const other = list.endpoints[second] as Endpoint;
-  if (one === tried) return other;
-  if (other === tried) return one;
   return other.inFlight / list.weightOf(second) < one.inFlight / list.weightOf(first) ? other : one;
 }

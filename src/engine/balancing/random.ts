@@ -4,13 +4,9 @@ import { WeightedList } from "./weighted-list.js";
 
 export function createRandomPicker(endpoints: readonly Endpoint[]): Picker {
   const list = new WeightedList(endpoints);
-  return { pick: (random, tried) => pickRandom(list, random, tried) };
+  return { pick: (random, tried) => pickRandom(tried === null ? list : list.without(tried), random) };
 }
 
-function pickRandom(list: WeightedList, random: number, tried: Endpoint | null): Endpoint | null {
-  const count = list.endpoints.length;
-  if (count === 0) return null;
-  const avoided = tried === null || count === 1 ? -1 : list.endpoints.indexOf(tried);
-  const index = avoided === -1 ? list.indexAt(random * list.totalWeight) : list.indexWithout(avoided, random);
-  return list.endpoints[index] as Endpoint;
+function pickRandom(list: WeightedList, random: number): Endpoint | null {
+  return list.endpoints[list.indexAt(random * list.totalWeight)] ?? null;
 }

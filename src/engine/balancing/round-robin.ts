@@ -3,6 +3,7 @@
  * (5:1:1 gives a a b a c a a). Deterministic. Equal weights, the usual case, need no arithmetic.
  */
 import type { Endpoint, Picker } from "../model/endpoint.js";
+import { untried } from "./untried.js";
 
 export function createRoundRobinPicker(endpoints: readonly Endpoint[]): Picker {
   const active = endpoints.filter((endpoint) => endpoint.weight > 0);
@@ -18,9 +19,12 @@ class EvenTurns implements Picker {
     this.#endpoints = endpoints;
   }
 
-  pick(_random: number, tried: Endpoint | null): Endpoint | null {
-    const endpoint = this.#turn();
-    return endpoint !== null && endpoint === tried ? this.#turn() : endpoint;
+  pick(_random: number, tried: readonly Endpoint[] | null): Endpoint | null {
+    let endpoint = this.#turn();
+    if (tried === null || endpoint === null) return endpoint;
+    const candidates = untried(this.#endpoints, tried);
+    while (!candidates.includes(endpoint)) endpoint = this.#turn() as Endpoint;
+    return endpoint;
   }
 
   #turn(): Endpoint | null {
@@ -44,13 +48,15 @@ class WeightedTurns implements Picker {
     this.#totalWeight = this.#weights.reduce((sum, weight) => sum + weight, 0);
   }
 
-  pick(_random: number, tried: Endpoint | null): Endpoint | null {
+  pick(_random: number, tried: readonly Endpoint[] | null): Endpoint | null {
+    const candidates = tried === null ? null : untried(this.#endpoints, tried);
     let best = -1;
     for (let i = 0; i < this.#endpoints.length; i++) {
       const arrears = (this.#arrears[i] as number) + (this.#weights[i] as number);
       this.#arrears[i] = arrears;
-      // Unequal weights mean at least two endpoints, so that another than the tried one is always found.
-      if (this.#endpoints[i] !== tried && (best === -1 || arrears > (this.#arrears[best] as number))) best = i;
+      // Unequal weights mean at least two endpoints, so there is always a candidate.
+      const isCandidate = candidates === null || candidates.includes(this.#endpoints[i] as Endpoint);
+      if (isCandidate && (best === -1 || arrears > (this.#arrears[best] as number))) best = i;
     }
     this.#arrears[best] = (this.#arrears[best] as number) - this.#totalWeight;
     return this.#endpoints[best] as Endpoint;

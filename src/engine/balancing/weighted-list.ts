@@ -1,5 +1,6 @@
 /** Endpoints that take traffic, with their cumulative weights: a weighted choice is one binary search. */
 import type { Endpoint } from "../model/endpoint.js";
+import { untried } from "./untried.js";
 
 export class WeightedList {
   readonly endpoints: readonly Endpoint[];
@@ -17,6 +18,11 @@ export class WeightedList {
       this.#ends[index] = total;
     });
     this.totalWeight = total;
+  }
+
+  /** The list for an attempt after others; they are rare enough to build one. */
+  without(tried: readonly Endpoint[]): WeightedList {
+    return new WeightedList(untried(this.endpoints, tried));
   }
 
   /** Index of the endpoint whose share holds `point`, 0 ≤ point ≤ totalWeight. */

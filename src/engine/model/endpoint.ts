@@ -39,8 +39,9 @@ export class Endpoint {
 export interface Picker {
   /**
    * @param random 0 ≤ random < 1
-   * @param tried endpoint to avoid when there is another one (the last attempt's), or null
+   * @param tried null for a first attempt; later the endpoints of those before, in order: none of them when another can
+   *   take traffic, else not the last one, else the only one there is
    * @returns null when no endpoint can take traffic
    */
-  pick(random: number, tried: Endpoint | null): Endpoint | null;
+  pick(random: number, tried: readonly Endpoint[] | null): Endpoint | null;
 }

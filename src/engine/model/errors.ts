@@ -50,7 +50,7 @@ export const ERRORS = Object.freeze({
   "connect-failed": facts(503, "UF", "upstream", "Could not connect to the service", true),
   "connect-timeout": facts(504, "UF", "upstream", "Connecting to the service took too long", true),
   "upstream-tls-failed": facts(502, "UF", "upstream", "TLS to the service failed", true),
-  "upstream-timeout": facts(504, "UT", "upstream", "The service took too long to answer"),
+  "upstream-timeout": facts(504, "UT", "upstream", "The service took too long to answer", true),
   /** A pooled connection died before the first byte of an answer: safe to repeat when the request is. */
   "upstream-stale": facts(502, "UC", "upstream", "The service closed the connection", true),
   "upstream-reset": facts(502, "UR", "upstream", "The service reset the connection", true),

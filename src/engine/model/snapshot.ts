@@ -134,10 +134,25 @@ export interface RouteTimeouts {
 export interface RetrySpec {
   /** Additional attempts after the first; 0 disables. */
   readonly attempts: number;
+  readonly on: RetryConditions;
+  /** Bytes of a request body that are kept to be sent again, per exchange; a longer body is sent once only. */
+  readonly maxReplayBytes: number;
   /** Retries as a share of requests, per service and worker… */
   readonly budgetPercent: number;
   /** …with at least this many per second. */
   readonly budgetMinPerSecond: number;
+}
+
+/** What is repeated. Whatever may have reached a service is repeated for idempotent methods only (RFC 9110 §9.2.2). */
+export interface RetryConditions {
+  /** No connection, or none with TLS. */
+  readonly connectFailure: boolean;
+  /** The connection ended before the head of a response. */
+  readonly reset: boolean;
+  /** `timeouts.backendRequestMs` passed. */
+  readonly timeout: boolean;
+  /** 500–599, ascending, each once. */
+  readonly statuses: readonly number[];
 }
 
 export interface ServiceSpec {

@@ -84,6 +84,11 @@ const WARNED: readonly (readonly [string, string, RegExp])[] = [
     /filters\[1\] warning: never runs: redirect before it always replies/,
   ],
   ["backends behind one that always replies", `${BACKENDS}    filters: [{ redirect: {} }]\n`, /backends warning: are never used/],
+  [
+    "a retry on a timeout that never happens",
+    `${BACKENDS}    retry: { on: [reset, timeout] }\n`,
+    /retry\.on\[1\] warning: never happens: timeouts\.backendRequest is 0s/,
+  ],
   ["backends without weight", "    backends: [{ service: orders, weight: 0 }]\n", /backends warning: all have weight 0/],
   [
     "a path that is not normalised",

@@ -39,7 +39,7 @@ const VALID = {
       ],
       backends: [{ service: "orders", weight: 3 }],
       timeouts: { request: "5s", backendRequest: "1s" },
-      retry: { attempts: 1, budgetPercent: 20 },
+      retry: { attempts: 1, on: ["reset", 503], maxReplayBytes: "1KiB", budgetPercent: 20 },
     },
     { name: "home", filters: [{ respond: { status: 200, body: "hi" } }] },
     {
@@ -132,7 +132,7 @@ function mutate(document: unknown, { where, member, kind, value }: Mutation): vo
   const key = keys[member % Math.max(keys.length, 1)] ?? "x";
   if (kind === "remove") delete container[key];
   else if (kind === "replace") container[key] = value;
-  else if (kind === "add") container[String(value).slice(0, 10) || "y"] = value;
+  else if (kind === "add") container[JSON.stringify(value).slice(0, 10)] = value;
   else {
     container[`${key.slice(0, -1)}${kind === "copy" ? "" : "z"}`] = container[key];
     if (kind === "rename") delete container[key];

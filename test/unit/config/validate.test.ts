@@ -54,6 +54,15 @@ const ROUTE_CASES: readonly (readonly [string, string, RegExp])[] = [
     "    filters: [{ redirect: { path: { type: Full } } }]\n",
     /redirect\.path\.type "Full" is not one of ReplaceFullPath, ReplacePrefixMatch/,
   ],
+  [
+    "an unknown retry condition",
+    `${BACKENDS}    retry: { on: [gateway-error] }\n`,
+    /retry\.on\[0\] "gateway-error" is not a retry condition \(write connect-failure, reset, timeout, or a status from 500 to 599\)/,
+  ],
+  ["a retried status of 4xx as text", `${BACKENDS}    retry: { on: [reset, "429"] }\n`, /retry\.on\[1\] "429" is not a retry condition/],
+  ["a retried status of 4xx", `${BACKENDS}    retry: { on: [404] }\n`, /retry\.on\[0\] must be at least 500/],
+  ["a retried status that does not exist", `${BACKENDS}    retry: { on: [600] }\n`, /retry\.on\[0\] must be at most 599/],
+  ["a bare retry condition", `${BACKENDS}    retry: { on: reset }\n`, /retry\.on expected a list, got text/],
   ["bad hostname", `${BACKENDS}    hostnames: ["a b"]\n`, /hostnames\[0\] "a b" is not a hostname/],
   ["bad name", `${BACKENDS}    name2: x\n`, /name2 is not a known key/],
 ];

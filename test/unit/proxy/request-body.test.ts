@@ -60,6 +60,7 @@ describe("RequestBody", () => {
   it("replays everything to a second attempt when the request may be repeated", () => {
     const { log, downstream, calls } = ends();
     const body = new RequestBody(downstream, true);
+    body.maxReplayBytes = 2;
     body.attach(calls("one"));
     body.push(chunk("a"), false);
     body.push(chunk("b"), true);
@@ -67,6 +68,40 @@ describe("RequestBody", () => {
     body.detach();
     body.attach(calls("two"));
     assert.deepEqual(log, ["one:a", "one:b", "one:end", "two:a", "two:b", "two:end"]);
+  });
+
+  it("replays what came so far and goes on with the rest, more than once", () => {
+    const { log, downstream, calls } = ends();
+    const body = new RequestBody(downstream, true);
+    body.maxReplayBytes = 3;
+    body.attach(calls("one"));
+    body.push(chunk("a"), false);
+    body.detach();
+    body.push(chunk("b"), false);
+    body.attach(calls("two", 1));
+    body.detach();
+    body.attach(calls("three"));
+    body.push(chunk("c"), true);
+    assert.deepEqual(log, ["one:a", "two:a", "three:a", "three:b", "three:c", "three:end"]);
+  });
+
+  it("keeps exactly as much as it may", () => {
+    const { downstream, calls } = ends();
+    const body = new RequestBody(downstream, true);
+    body.maxReplayBytes = 5;
+    body.attach(calls("one"));
+    body.push(chunk("12345"), false);
+    assert.equal(body.canReplay, true);
+    body.push(chunk("6"), true);
+    assert.equal(body.canReplay, false);
+  });
+
+  it("can always send what no attempt has taken yet, however large and whatever the method", () => {
+    const { downstream } = ends();
+    const body = new RequestBody(downstream, false);
+    body.push(Buffer.alloc(100 * 1024), true);
+    body.detach();
+    assert.equal(body.canReplay, true);
   });
 
   it("knows that it cannot replay what it has let go", () => {
@@ -78,6 +113,7 @@ describe("RequestBody", () => {
     assert.equal(notRepeatable.canReplay, false);
 
     const tooLarge = new RequestBody(downstream, true);
+    tooLarge.maxReplayBytes = 64 * 1024;
     tooLarge.attach(calls("one"));
     tooLarge.push(Buffer.alloc(40 * 1024), false);
     assert.equal(tooLarge.canReplay, true);

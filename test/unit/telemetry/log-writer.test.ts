@@ -66,6 +66,15 @@ test("a single line is written soon, without a flush", async () => {
   await writer.close();
 });
 
+test("the line behind a full chunk is written soon too, without a further line", async () => {
+  const path = freshPath();
+  const writer = new LogWriter({ path });
+  const line = `${"x".repeat(99)}\n`;
+  for (let i = 0; i < 1_000; i++) writer.write(line);
+  await until(() => statSync(path).size === 100_000, "all lines are in the file");
+  await writer.close();
+});
+
 test("writing does nothing at once: the request path only appends", async () => {
   const path = freshPath();
   const writer = new LogWriter({ path });

@@ -30,11 +30,11 @@ export function serviceSpec(endpoints: readonly EndpointSpec[], changes: Partial
 }
 
 /** How often each endpoint is picked when the random numbers are spread evenly over 0…1. */
-export function countPicks(picker: Picker, endpoints: readonly Endpoint[], picks: number, tried: Endpoint | null = null): number[] {
+export function countPicks(picker: Picker, endpoints: readonly Endpoint[], picks: number, ...tried: Endpoint[]): number[] {
   const counts = endpoints.map(() => 0);
   for (let i = 0; i < picks; i++) {
     // Golden ratio steps: even, but in no order that could suit an algorithm.
-    const index = endpoints.indexOf(picker.pick((i * 0.618_033_988_749_895) % 1, tried) as Endpoint);
+    const index = endpoints.indexOf(picker.pick((i * 0.618_033_988_749_895) % 1, tried.length === 0 ? null : tried) as Endpoint);
     counts[index] = (counts[index] as number) + 1;
   }
   return counts;

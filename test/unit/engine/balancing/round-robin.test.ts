@@ -23,7 +23,14 @@ describe("round robin", () => {
   it("gives a skipped endpoint its turn back", () => {
     const endpoints = endpointsOf([2, 1]);
     const picker = createRoundRobinPicker(endpoints);
-    assert.equal(picker.pick(0, endpoints[0]!), endpoints[1]);
+    assert.equal(picker.pick(0, [endpoints[0]!]), endpoints[1]);
     assert.deepEqual(countPicks(picker, endpoints, 5), [4, 1]);
+  });
+
+  it("goes on behind the endpoint that a retry took", () => {
+    const endpoints = endpointsOf([1, 1, 1, 1]);
+    const picker = createRoundRobinPicker(endpoints);
+    const picks = [picker.pick(0, null), picker.pick(0, [endpoints[0]!, endpoints[1]!]), picker.pick(0, null)];
+    assert.deepEqual(picks, [endpoints[0], endpoints[2], endpoints[3]]);
   });
 });

@@ -23,7 +23,13 @@ export function route(name: string, match: readonly MatchSpec[], hostnames: read
     filters: [],
     backends: [],
     timeouts: { requestMs: 0, backendRequestMs: 0 },
-    retry: { attempts: 0, budgetPercent: 0, budgetMinPerSecond: 0 },
+    retry: {
+      attempts: 0,
+      on: { connectFailure: false, reset: false, timeout: false, statuses: [] },
+      maxReplayBytes: 0,
+      budgetPercent: 0,
+      budgetMinPerSecond: 0,
+    },
   };
 }
 

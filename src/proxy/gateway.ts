@@ -1,0 +1,13 @@
+/** The parts of a worker that its exchanges share, and the two facts about them that a drain reads and sets. */
+import type { Connector, Observer, Timers } from "./ports.js";
+
+export interface Gateway {
+  readonly connector: Connector;
+  readonly timers: Timers;
+  readonly observer: Observer;
+  /** Reports what must be a bug of ours; the exchange itself answers 500. */
+  readonly onBug: (error: unknown) => void;
+  /** Exchanges under way; a drain waits for none. */
+  active: number;
+  isDraining: boolean;
+}
