@@ -11,7 +11,6 @@ import { startDemoServices } from "./demo-services.js";
 import { EXIT } from "./exit-codes.js";
 import { PACKAGE_ROOT, readVersion } from "./package-root.js";
 import { describeQuickstart } from "./quickstart-text.js";
-import { swallowRepeatedSignals } from "./repeated-signals.js";
 import { QUICKSTART_TOKEN, readSigningKey, signToken } from "./token.js";
 
 const FLAGS = {
@@ -64,7 +63,6 @@ async function runWithDemo({ snapshot, redactedDocument, certs, isSingle, token 
     process.stdout.write(describeQuickstart({ info, snapshot, token, caPath }));
   };
   try {
-    swallowRepeatedSignals();
     return await runGateway({ snapshot, redactedDocument, isSingle, version: readVersion(), onReady });
   } finally {
     await demo.close();

@@ -6,7 +6,6 @@ import { type CommandText, printHelp, readFlags, refuseUsage } from "./command-l
 import { loadOrComplain } from "./configuration.js";
 import { EXIT } from "./exit-codes.js";
 import { readVersion } from "./package-root.js";
-import { swallowRepeatedSignals } from "./repeated-signals.js";
 
 const FLAGS = {
   config: { type: "string", short: "c" },
@@ -44,7 +43,6 @@ export async function run(args: readonly string[]): Promise<number> {
     process.stderr.write(describeReady(info));
     if (readyFd !== null) announceReady(info, readyFd);
   };
-  swallowRepeatedSignals();
   return await runGateway({ ...loaded, isSingle: single, version: readVersion(), onReady });
 }
 

@@ -47,7 +47,7 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, std
   const builder = createRuntimeBuilder(createFilterPorts({ channel, start, log, metrics, keys, leases }));
   const source: { current: Runtime } = { current: builder.build(start.snapshot) };
   const onBug = (error: unknown): void => log.error({ err: error }, "bug: an exchange had to be given up");
-  const gateway: Gateway = { connector, timers, observer, onBug, active: 0, isDraining: false };
+  const gateway: Gateway = { connector, timers, observer, onBug, active: 0, isDraining: false, isClosing: false };
   const listeners = createListeners(start, source, gateway, metrics);
   const report = (id: number): void => channel.send({ type: "metrics", id, metrics: metrics.snapshot() });
   const push = setInterval(() => report(0), METRICS_PUSH_MS);
@@ -81,8 +81,9 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, std
       for (const listener of listeners.values()) listener.stopAccepting();
       await untilQuiet(gateway, [...listeners.values()], timeoutMs);
       clearInterval(push);
-      report(0);
+      gateway.isClosing = true;
       for (const listener of listeners.values()) listener.close();
+      report(0);
       connector.close();
       timers.stop();
       await accessLog.close();

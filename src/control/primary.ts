@@ -11,7 +11,8 @@ import { createAdmin } from "./admin-views.js";
 import { createKeySets, type KeySets } from "./key-sets.js";
 import { PortUnavailable, probePort } from "./port-probe.js";
 import type { KeySetMessage } from "./protocol.js";
-import { createWorkerPool, type WorkerPool } from "./worker-pool.js";
+import { type StopSignals, watchStopSignals } from "./stop-signals.js";
+import { createWorkerPool, type WorkerFailure, type WorkerPool } from "./worker-pool.js";
 
 export interface GatewayInfo {
   readonly listeners: readonly { readonly name: string; readonly port: number; readonly url: string }[];
@@ -31,15 +32,24 @@ export interface GatewayOptions {
 }
 
 const EXIT_OK = 0;
+const EXIT_FAILURE = 1;
 const EXIT_UNAVAILABLE = 69;
 /** How long the first worker may wait for keys that have to be fetched; later they arrive by themselves. */
 const FIRST_KEYS_WAIT_MS = 2_000;
 
 /** Resolves with the exit code once everything has ended. */
 export async function runGateway(options: GatewayOptions): Promise<number> {
+  const signals = watchStopSignals();
+  try {
+    return await runUntilStopped(options, signals);
+  } finally {
+    signals.unwatch();
+  }
+}
+
+async function runUntilStopped(options: GatewayOptions, signals: StopSignals): Promise<number> {
   const { snapshot } = options;
   const log = createProcessLog("primary");
-  const stopped = stopSignal();
   try {
     await probePorts(snapshot);
   } catch (error) {
@@ -48,13 +58,14 @@ export async function runGateway(options: GatewayOptions): Promise<number> {
     return EXIT_UNAVAILABLE;
   }
   const gateway = await startGateway(options, log);
+  signals.onForce(() => gateway.kill());
   if (gateway.failure !== null) {
-    process.stderr.write(`windrose: ${gateway.failure}\n`);
+    process.stderr.write(`windrose: ${gateway.failure.message}\n`);
     await gateway.stop(0);
-    return EXIT_UNAVAILABLE;
+    return gateway.failure.isUnavailable ? EXIT_UNAVAILABLE : EXIT_FAILURE;
   }
   options.onReady?.(gateway.info);
-  const signal = await stopped;
+  const signal = await signals.first;
   log.info({ signal, timeoutMs: snapshot.drain.timeoutMs }, "draining");
   await gateway.stop(snapshot.drain.timeoutMs);
   log.info("stopped");
@@ -63,8 +74,10 @@ export async function runGateway(options: GatewayOptions): Promise<number> {
 
 interface RunningGateway {
   readonly info: GatewayInfo;
-  /** One line, when the workers could not start. */
-  readonly failure: string | null;
+  /** When the workers could not start. */
+  readonly failure: WorkerFailure | null;
+  /** Ends the workers at once. */
+  kill(): void;
   stop(drainTimeoutMs: number): Promise<void>;
 }
 
@@ -96,6 +109,7 @@ async function startGateway({ snapshot, isSingle, redactedDocument, version }: G
   return {
     info: describe(snapshot, pool, adminPort),
     failure,
+    kill: () => pool.kill(),
     async stop(drainTimeoutMs) {
       await pool.stop(drainTimeoutMs);
       keys.stop();
@@ -129,19 +143,6 @@ function listenerUrl({ protocol, bind }: ListenerSpec, port: number): string {
 
 function bracketed(host: string): string {
   return host.includes(":") ? `[${host}]` : host;
-}
-
-/** The first signal drains; a second one finds the default action again and ends the process at once. */
-function stopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    const stop = (signal: NodeJS.Signals): void => {
-      process.off("SIGTERM", stop);
-      process.off("SIGINT", stop);
-      resolve(signal);
-    };
-    process.on("SIGTERM", stop);
-    process.on("SIGINT", stop);
-  });
 }
 
 function delay(ms: number): Promise<void> {

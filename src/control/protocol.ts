@@ -39,7 +39,7 @@ export type WorkerMessage =
   | { readonly type: "hello" }
   | { readonly type: "ready"; readonly ports: Readonly<Record<string, number>> }
   /** The worker cannot serve (a port is taken, a certificate unreadable) and ends. */
-  | { readonly type: "failed"; readonly message: string }
+  | { readonly type: "failed"; readonly message: string; readonly isUnavailable: boolean }
   | { readonly type: "ack"; readonly version: string }
   | { readonly type: "lease"; readonly id: number; readonly request: LeaseRequest }
   | { readonly type: "refreshKeys"; readonly id: number; readonly provider: string; readonly kid: string }

@@ -43,6 +43,8 @@ export interface Supervisor {
   readonly restarts: number;
   /** Starts one more worker and keeps it alive from then on. */
   spawn(): void;
+  /** Ends all at once. */
+  kill(): void;
   /** Asks all to drain, waits, and kills what is left. */
   stop(drainTimeoutMs: number): Promise<void>;
 }
@@ -101,6 +103,10 @@ export function createSupervisor(entry: URL, events: SupervisorEvents): Supervis
       return restarts;
     },
     spawn: () => start(0),
+    kill() {
+      isStopping = true;
+      for (const { child } of slots.values()) child.kill("SIGKILL");
+    },
     async stop(drainTimeoutMs) {
       isStopping = true;
       for (const timer of pendingRestarts) clearTimeout(timer);

@@ -21,15 +21,24 @@ export interface WorkerPoolOptions {
   readonly log: ProcessLog;
 }
 
+export interface WorkerFailure {
+  /** One line. */
+  readonly message: string;
+  /** An address could not be bound, as opposed to everything else. */
+  readonly isUnavailable: boolean;
+}
+
 export interface WorkerPool {
   /** Real ports by listener name, once started. */
   readonly ports: Readonly<Record<string, number>>;
   readonly workers: readonly WorkerHandle[];
   readonly restarts: number;
   readonly isDraining: boolean;
-  /** Resolves when all workers serve: null, or the line that says why they cannot. */
-  start(): Promise<string | null>;
+  /** Resolves when all workers serve: null, or why they cannot. */
+  start(): Promise<WorkerFailure | null>;
   broadcast(message: PrimaryMessage): void;
+  /** Ends all workers at once. */
+  kill(): void;
   /** Brings the aggregated metrics up to date. */
   collect(): Promise<void>;
   stop(drainTimeoutMs: number): Promise<void>;
@@ -48,7 +57,7 @@ class Pool implements WorkerPool {
   readonly #desk: WorkerDesk;
   readonly #supervisor: Supervisor;
   /** Who waits for the next worker to say that it serves, or why it does not. */
-  readonly #waitingForReady: ((failure: string | null) => void)[] = [];
+  readonly #waitingForReady: ((failure: WorkerFailure | null) => void)[] = [];
   #isStarted = false;
 
   constructor(options: WorkerPoolOptions) {
@@ -57,7 +66,7 @@ class Pool implements WorkerPool {
     this.#supervisor = createProcesses(
       options,
       (worker) => this.#greet(worker),
-      (failure) => this.#settle(failure),
+      (message) => this.#settle({ message, isUnavailable: false }),
     );
   }
 
@@ -69,7 +78,7 @@ class Pool implements WorkerPool {
     return this.#supervisor.restarts;
   }
 
-  async start(): Promise<string | null> {
+  async start(): Promise<WorkerFailure | null> {
     const { snapshot, isSingle } = this.#options;
     const count = isSingle ? 1 : snapshot.workers;
     const first = await this.#bringUp();
@@ -83,6 +92,10 @@ class Pool implements WorkerPool {
     for (const worker of this.workers) worker.channel.send(message);
   }
 
+  kill(): void {
+    this.#supervisor.kill();
+  }
+
   collect(): Promise<void> {
     return this.#desk.collect(this.workers);
   }
@@ -92,14 +105,14 @@ class Pool implements WorkerPool {
     await this.#supervisor.stop(drainTimeoutMs);
   }
 
-  #bringUp(): Promise<string | null> {
+  #bringUp(): Promise<WorkerFailure | null> {
     return new Promise((resolve) => {
       this.#waitingForReady.push(resolve);
       this.#supervisor.spawn();
     });
   }
 
-  #settle(failure: string | null): void {
+  #settle(failure: WorkerFailure | null): void {
     this.#waitingForReady.shift()?.(failure);
   }
 
@@ -124,7 +137,7 @@ class Pool implements WorkerPool {
         return;
       case "failed":
         if (this.#isStarted) log.error({ worker: worker.id }, message.message);
-        return this.#settle(message.message);
+        return this.#settle(message);
       default:
         return;
     }
@@ -165,6 +178,7 @@ function createSingle(greet: (worker: WorkerHandle) => void): Supervisor {
       greet(worker);
       ended = new Promise((resolve) => startWorker(forWorker, { stdoutFd: 1, ended: () => resolve() }));
     },
+    kill() {},
     async stop(drainTimeoutMs) {
       for (const worker of workers) worker.channel.send({ type: "drain", timeoutMs: drainTimeoutMs });
       if (workers.length > 0) await ended;

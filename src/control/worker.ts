@@ -3,6 +3,7 @@ import { createDataPlane, type DataPlane } from "./data-plane.js";
 import type { StartMessage, WorkerChannel } from "./protocol.js";
 
 const EXIT_OK = 0;
+const EXIT_FAILURE = 1;
 const EXIT_UNAVAILABLE = 69;
 
 export interface WorkerSurroundings {
@@ -23,23 +24,23 @@ export function startWorker(channel: WorkerChannel, { stdoutFd, ended }: WorkerS
     const drained = plane === null ? Promise.resolve() : plane.drain(timeoutMs);
     drained.then(
       () => ended(EXIT_OK),
-      () => ended(EXIT_UNAVAILABLE),
+      () => ended(EXIT_FAILURE),
     );
   }
 
-  function fail(error: Error): void {
-    channel.send({ type: "failed", message: error.message });
+  function fail(error: Error, isUnavailable: boolean): void {
+    channel.send({ type: "failed", message: error.message, isUnavailable });
     isEnding = true;
-    ended(EXIT_UNAVAILABLE);
+    ended(isUnavailable ? EXIT_UNAVAILABLE : EXIT_FAILURE);
   }
 
   function start(message: StartMessage): void {
     drainTimeoutMs = message.snapshot.drain.timeoutMs;
     try {
       plane = createDataPlane(channel, message, stdoutFd);
-      plane.listen().catch(fail);
+      plane.listen().catch((error: Error) => fail(error, true));
     } catch (error) {
-      fail(error as Error);
+      fail(error as Error, false);
     }
   }
 

@@ -7,6 +7,7 @@ import { performance } from "node:perf_hooks";
 import type { Endpoint } from "../engine/model/endpoint.js";
 import { ERRORS, type ErrorCode } from "../engine/model/errors.js";
 import type { HeaderList, Principal, RequestHead } from "../engine/model/request.js";
+import type { RouteTimeouts } from "../engine/model/snapshot.js";
 import { noteRequest, tryRetry } from "../engine/resilience/retry-budget.js";
 import { isIdempotent, LOWEST_RETRIED_STATUS, retriesError, retriesStatus } from "../engine/resilience/retry-policy.js";
 import { chooseBackend } from "../engine/routing/choose-backend.js";
@@ -171,9 +172,14 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
   }
 
   #reply(reply: Reply): void {
-    if (reply.code !== null) return this.fail(reply.code, reply.detail, reply.headers);
+    if (reply.code !== null) return this.#refuse(reply, reply.code);
     this.isLocalReply = true;
     this.#sendWhole(reply.status, [...reply.headers], Buffer.from(reply.body, "utf8"));
+  }
+
+  #refuse({ detail, logDetail, headers }: Reply, code: ErrorCode): void {
+    this.#note(code, logDetail);
+    this.#sendError(code, detail, headers);
   }
 
   // ── pick, attempt ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -196,10 +202,16 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
     this.attempts++;
     this.#lastEndpoint = endpoint;
     this.attemptStartedAt = performance.now();
-    this.#timers.startAttempt((this.#route as RouteRuntime).spec.timeouts.backendRequestMs);
+    this.#startClock((this.#route as RouteRuntime).spec.timeouts);
     const attempt = new Attempt(this, endpoint);
     this.#attempt = attempt;
     attempt.start(this.#gateway.connector, upstreamRequest(this.request, isFresh));
+  }
+
+  /** With no deadline of its own, an attempt may be silent for only so long. */
+  #startClock({ requestMs, backendRequestMs }: RouteTimeouts): void {
+    if (requestMs === 0 && backendRequestMs === 0) this.#timers.watchSilence(this.#listener.spec.timeouts.streamIdleMs);
+    else this.#timers.startAttempt(backendRequestMs);
   }
 
   attemptConnected(call: UpstreamCall): void {
@@ -321,7 +333,8 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
 
   onAbort(): void {
     if (this.#phase === "complete") return;
-    this.#note("downstream-abort", "");
+    if (this.#gateway.isClosing) this.#note("drain-timeout", "the drain timeout passed");
+    else this.#note("downstream-abort", "");
     this.#attempt?.abort();
     this.#complete();
   }
@@ -329,15 +342,21 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
   // ── fail, complete ─────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Ends the exchange: a local reply while the head is not sent, a broken response after it. Safe at any time. */
-  fail(code: ErrorCode, detail: string, headers: readonly string[] = NO_HEADERS): void {
+  fail(code: ErrorCode, detail: string): void {
     if (this.#phase === "complete") return;
     this.#note(code, detail);
     this.#attempt?.abort();
     this.#attempt = null;
-    if (this.#isHeadSent) {
+    // A head that is only stated can still be taken back: the caller then gets the reply that is true.
+    if (this.#isHeadSent && !this.#downstream.takeBack()) {
       this.#downstream.abort();
       return this.#complete();
     }
+    this.responseBytes = 0;
+    this.#sendError(code, detail, NO_HEADERS);
+  }
+
+  #sendError(code: ErrorCode, detail: string, headers: readonly string[]): void {
     this.isLocalReply = true;
     const reply = localReply(this.request, code, detail, this.requestId, headers);
     this.#sendWhole(reply.status, reply.headers, reply.body);

@@ -10,4 +10,6 @@ export interface Gateway {
   /** Exchanges under way; a drain waits for none. */
   active: number;
   isDraining: boolean;
+  /** The drain is over: connections that are still open are being cut by us. */
+  isClosing: boolean;
 }

@@ -22,6 +22,8 @@ export interface Downstream {
   writeHead(status: number, headers: readonly string[], bodyLength: number): void;
   /** `chunk` is borrowed for the duration of the call. False: stop until `onDrain`. */
   write(chunk: Uint8Array): boolean;
+  /** Unsays `writeHead` and what was written since, as long as no byte has left. False: too late. */
+  takeBack(): boolean;
   /** Lets a stated head leave although no body byte has come yet. */
   flush(): void;
   end(): void;
@@ -142,14 +144,16 @@ export interface Reply {
   readonly body: string;
   /** For the caller and the log: never holds a secret or a token. */
   readonly detail: string;
+  /** For the log instead of `detail`, when operators may know more than callers; never a secret either. */
+  readonly logDetail: string;
 }
 
-export function refuse(code: ErrorCode, detail: string, headers: readonly string[] = []): Reply {
-  return { code, status: 0, headers, body: "", detail };
+export function refuse(code: ErrorCode, detail: string, headers: readonly string[] = [], logDetail = detail): Reply {
+  return { code, status: 0, headers, body: "", detail, logDetail };
 }
 
 export function respondWith(status: number, headers: readonly string[], body: string): Reply {
-  return { code: null, status, headers, body, detail: "" };
+  return { code: null, status, headers, body, detail: "", logDetail: "" };
 }
 
 /** The response head on its way down, as response filters see it. */

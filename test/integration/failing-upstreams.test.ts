@@ -87,9 +87,9 @@ const FAILURES: readonly Failure[] = [
     code: "upstream-closed",
   },
   {
-    name: "breaks its chunking",
+    name: "breaks its chunking in the first packet",
     script: answering("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n"),
-    status: "broken",
+    status: 502,
     flag: "UP",
     code: "upstream-protocol",
   },

@@ -126,6 +126,52 @@ describe("primary and workers", { skip: process.platform === "linux" ? false : "
   });
 });
 
+describe("a second signal", { skip: process.platform === "linux" ? false : "reads /proc" }, () => {
+  it("ends the gateway and its workers at once, although an exchange is under way", async () => {
+    let isAsked = false;
+    const upstream = await startHttpUpstream(() => {
+      isAsked = true;
+    });
+    const gateway = await startGateway(configuration(upstream.address, 2).replace("timeout: 5s", "timeout: 10m"));
+    try {
+      const pids = childrenOf(gateway.process.pid ?? 0);
+      const broken = fetchOnce(`http://127.0.0.1:${gateway.port("public")}/slow`).then(
+        () => false,
+        () => true,
+      );
+      await eventually(() => isAsked, "the request is at the upstream");
+      gateway.process.kill("SIGTERM");
+      // An echo within a second of the first signal counts for nothing: so it is said until it is heard.
+      await eventually(() => !gateway.process.kill("SIGTERM"), "the gateway has ended");
+      assert.equal((await gateway.exited()).code, 143);
+      assert.equal(await broken, true);
+      await eventually(() => pids.every((pid) => parentOf(pid) === 0), "no worker is left");
+    } finally {
+      await gateway.stop("SIGKILL");
+      await upstream.close();
+    }
+  });
+});
+
+describe("a drain that takes too long", () => {
+  it("cuts what is under way and does not blame the client in the log", async () => {
+    const upstream = await startHttpUpstream((_request, response) => void response.writeHead(200, { "content-length": 10 }).write("half"));
+    const gateway = await startGateway(configuration(upstream.address, 1).replace("timeout: 5s", "timeout: 100ms"));
+    try {
+      const broken = fetchOnce(`http://127.0.0.1:${gateway.port("public")}/cut`).catch((error: Error) => error);
+      await eventually(() => upstream.requests.length === 1, "the request is at the upstream");
+      const { code, stdout } = await gateway.stop();
+      assert.equal(code, 0);
+      assert.ok((await broken) instanceof Error, "the client sees a broken response");
+      const line = logLines(stdout).find((entry) => entry.path === "/cut");
+      assert.deepEqual([line?.flag, line?.error], ["SD", "drain-timeout"]);
+    } finally {
+      await gateway.stop();
+      await upstream.close();
+    }
+  });
+});
+
 describe("windrose run", () => {
   it("names a taken port and what wanted it in one line, and exits 69", async () => {
     const holder = createServer();

@@ -42,6 +42,8 @@ export const ERRORS = Object.freeze({
   "limit-store-unavailable": facts(503, "RL", "gateway", "Rate limit store is unavailable"),
   "loop-detected": facts(508, "LD", "gateway", "Request loop detected"),
   overloaded: facts(503, "OM", "gateway", "Gateway is overloaded"),
+  /** The gateway stopped and this exchange did not end in time; it only appears in logs. */
+  "drain-timeout": facts(503, "SD", "gateway", "Gateway is stopping"),
   internal: facts(500, "IE", "gateway", "Internal gateway error"),
 
   // Upstream: the service did not answer as it should.

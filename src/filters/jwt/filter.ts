@@ -61,13 +61,13 @@ class JwtStep {
 
   #refuse(fault: TokenFault): Verdict {
     if (fault === "keys-unavailable") return refuse("key-set-unavailable", "");
-    return this.#unauthorized("invalid_token", PUBLIC_REASON[fault]);
+    return this.#unauthorized("invalid_token", PUBLIC_REASON[fault], LOGGED_REASON[fault]);
   }
 
   /** RFC 6750 §3: no error code when the request had no token at all. */
-  #unauthorized(error: string, reason: string): Verdict {
+  #unauthorized(error: string, reason: string, logged = reason): Verdict {
     const challenge = error === "" ? this.#challenge : `${this.#challenge}, error="${error}", error_description="${reason}"`;
-    return refuse("unauthorized", reason, ["www-authenticate", challenge]);
+    return refuse("unauthorized", reason, ["www-authenticate", challenge], logged);
   }
 
   #forbidden(): Verdict {
@@ -89,6 +89,18 @@ const PUBLIC_REASON: Readonly<Record<Exclude<TokenFault, "keys-unavailable">, st
   audience: "the token is not acceptable here",
   "unknown-key": "the token is not acceptable here",
   signature: "the token is not acceptable here",
+};
+
+/** What operators are told: why exactly, and never anything of the token itself. */
+const LOGGED_REASON: Readonly<Record<Exclude<TokenFault, "keys-unavailable">, string>> = {
+  malformed: "the token is malformed",
+  expired: "the token has expired",
+  "not-yet-valid": "the token is not valid yet",
+  algorithm: "the token's algorithm is not allowed by the provider",
+  issuer: "the token's issuer is not the provider's",
+  audience: "the token names none of the provider's audiences",
+  "unknown-key": "the provider has no key with the token's key id",
+  signature: "the token's signature does not fit",
 };
 
 /** Neither can be a token: they hold blanks. */

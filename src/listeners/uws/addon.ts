@@ -60,6 +60,20 @@ export interface Uws {
 /** Above the configured size, so that a head that is a little too large reaches the gate and gets a logged 431. */
 const HEADROOM = 2;
 
+function requireAddon(): Uws {
+  try {
+    return createRequire(import.meta.url)("uWebSockets.js") as Uws;
+  } catch (error) {
+    const { node, modules } = process.versions;
+    throw new Error(
+      `the HTTP engine does not load on Node.js ${node} (ABI ${modules}): packages installed under another Node.js? Run npm ci`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
 let loaded: { readonly uws: Uws; readonly maxHeaderBytes: number } | null = null;
 
 /**
@@ -72,7 +86,7 @@ export function loadUws(maxHeaderBytes: number): Uws {
     throw new Error(`uWebSockets.js was loaded for heads of ${loaded.maxHeaderBytes} bytes; load it with the largest maxHeaderBytes first`);
   }
   process.env.UWS_HTTP_MAX_HEADERS_SIZE = String(Math.ceil(maxHeaderBytes * HEADROOM));
-  const uws = createRequire(import.meta.url)("uWebSockets.js") as Uws;
+  const uws = requireAddon();
   uws._cfg("silent"); // no `uWebSockets: 20` field in every response
   loaded = { uws, maxHeaderBytes };
   return uws;

@@ -11,6 +11,7 @@
 import type { ErrorCode } from "../../engine/model/errors.js";
 import type { DownstreamHandler, Timer, Timers } from "../../proxy/ports.js";
 import type { UwsResponse } from "./addon.js";
+import { type HeldBudget, HeldBytes, SMALL_PIECE_BYTES } from "./held-bytes.js";
 
 /** uWebSockets.js drops uploads below 16 KB/s, or silent ones, 10 to 14 s after it last re-armed its timer. */
 const REARM_MS = 4_000;
@@ -18,6 +19,8 @@ const REARM_MS = 4_000;
 const LINGER_MS = 2_000;
 /** Above this a paused body no longer looks whether its client is still there: looking may bring another read. */
 const MAX_HELD_TO_LOOK_BYTES = 512 * 1024;
+/** Small chunks of one turn are passed on together, at most so much at once. */
+const MAX_GATHERED_BYTES = 16 * 1024;
 
 export interface BodyLimits {
   /** 0: unlimited. */
@@ -25,11 +28,11 @@ export interface BodyLimits {
   /** Head to last byte; 0: unlimited. */
   readonly requestMs: number;
   /**
-   * What is kept at most against the exchange's wish. Generous, because `pause` takes effect late: as long as its
+   * What the bodies of a listener keep together at most against their exchanges' wish. Generous, because `pause` takes effect late: as long as its
    * 512 KiB buffer comes back full, the addon reads on in one go, and from a fast client on the same machine that
    * was seen to bring 360 MB. Clients across a network are bounded by the kernel's receive buffer.
    */
-  readonly maxHeldBytes: number;
+  readonly held: HeldBudget;
 }
 
 /** Whoever owns the response object. */
@@ -58,8 +61,9 @@ export class RequestBody {
   /** The addon does not read. */
   #isStopped = false;
   #canStop = true;
-  readonly #held: Uint8Array[] = [];
-  #heldBytes = 0;
+  readonly #held: HeldBytes;
+  /** A small chunk has been passed on in this turn: those behind it wait for its end. */
+  #isGathering = false;
   #onLingered: (() => void) | null = null;
 
   /** Must run inside the request handler: bytes that arrive before `onData` is attached are lost. */
@@ -67,6 +71,7 @@ export class RequestBody {
     this.#res = res;
     this.#owner = owner;
     this.#limits = limits;
+    this.#held = new HeldBytes(limits.held);
     this.#timer = timers.create(() => this.#tick());
     res.onData((chunk, isLast) => this.#onData(chunk, isLast));
     this.#armTimer();
@@ -80,7 +85,7 @@ export class RequestBody {
   discard(): void {
     this.#timer.cancel();
     this.#phase = "discarding";
-    this.#dropHeld();
+    this.#held.clear();
   }
 
   pause(): void {
@@ -90,12 +95,7 @@ export class RequestBody {
 
   resume(): void {
     this.#isPaused = false;
-    try {
-      this.#deliverHeld();
-    } catch (error) {
-      this.#owner.crash(error);
-      return;
-    }
+    if (!this.#tryDeliverHeld()) return;
     if (!this.#isPaused) this.#unstop();
   }
 
@@ -118,7 +118,7 @@ export class RequestBody {
     this.#timer.cancel();
     this.#phase = "gone";
     this.#onLingered = null;
-    this.#dropHeld();
+    this.#held.clear();
   }
 
   #onData(chunk: ArrayBuffer, isLast: boolean): void {
@@ -144,30 +144,49 @@ export class RequestBody {
       return;
     }
     if (chunk.byteLength === 0 && !isLast) return;
-    const copy = Buffer.allocUnsafe(chunk.byteLength);
-    copy.set(new Uint8Array(chunk));
-    if (this.#isPaused || this.#held.length > 0) this.#hold(copy);
-    else this.#owner.handler?.onBody(copy, isLast);
+    const bytes = new Uint8Array(chunk);
+    if (this.#isPaused || this.#isGathering || !this.#held.isEmpty) this.#hold(bytes);
+    else this.#pass(bytes);
   }
 
-  #hold(chunk: Uint8Array): void {
-    this.#held.push(chunk);
-    this.#heldBytes += chunk.length;
+  #pass(bytes: Uint8Array): void {
+    const copy = Buffer.allocUnsafe(bytes.length);
+    copy.set(bytes);
+    if (bytes.length < SMALL_PIECE_BYTES && !this.#isComplete) {
+      this.#isGathering = true;
+      setImmediate(stopGathering, this);
+    }
+    this.#owner.handler?.onBody(copy, this.#isComplete);
+  }
+
+  #hold(bytes: Uint8Array): void {
+    this.#held.push(bytes);
     if (this.#isPaused) this.#stop();
-    if (this.#heldBytes > this.#limits.maxHeldBytes) this.#fail("overloaded", "the service does not take the request body");
+    else if (this.#isComplete || this.#held.bytes >= MAX_GATHERED_BYTES) this.#deliverHeld();
+    if (this.#phase === "receiving" && this.#held.isOverBudget) this.#fail("overloaded", "the service does not take the request body");
   }
 
-  #deliverHeld(): void {
-    while (this.#held.length > 0 && !this.#isPaused && this.#phase === "receiving") {
-      const chunk = this.#held.shift() as Uint8Array;
-      this.#heldBytes -= chunk.length;
-      this.#owner.handler?.onBody(chunk, this.#isComplete && this.#held.length === 0);
+  /** @internal */
+  stopGathering(): void {
+    this.#isGathering = false;
+    this.#tryDeliverHeld();
+  }
+
+  #tryDeliverHeld(): boolean {
+    try {
+      this.#deliverHeld();
+      return true;
+    } catch (error) {
+      this.#owner.crash(error);
+      return false;
     }
   }
 
-  #dropHeld(): void {
-    this.#held.length = 0;
-    this.#heldBytes = 0;
+  #deliverHeld(): void {
+    while (!this.#held.isEmpty && !this.#isPaused && this.#phase === "receiving") {
+      const chunk = this.#held.shift();
+      this.#owner.handler?.onBody(chunk, this.#isComplete && this.#held.isEmpty);
+    }
   }
 
   #stop(): void {
@@ -211,7 +230,7 @@ export class RequestBody {
       return;
     }
     if (!this.#isStopped) this.#rearm();
-    else if (this.#heldBytes <= MAX_HELD_TO_LOOK_BYTES) this.#unstop(); // what arrives is held, and stops it again
+    else if (this.#held.bytes <= MAX_HELD_TO_LOOK_BYTES) this.#unstop(); // what arrives is held, and stops it again
     this.#armTimer();
   }
 
@@ -221,4 +240,8 @@ export class RequestBody {
     this.#res.pause();
     this.#res.resume();
   }
+}
+
+function stopGathering(body: RequestBody): void {
+  body.stopGathering();
 }

@@ -17,7 +17,7 @@ export interface UwsListenerOptions {
   readonly onBug?: (error: unknown) => void;
   /** 1 for a connection that opened, -1 for one that closed; for metrics. */
   readonly onConnection?: (change: number) => void;
-  /** Bytes of one request body that are kept while the exchange does not take them; default 256 MiB. See body.ts. */
+  /** Bytes of all request bodies together that are kept while their exchanges do not take them; default 256 MiB. See body.ts. */
   readonly maxHeldBytes?: number;
 }
 
@@ -85,7 +85,8 @@ class Listener implements UwsListener, WriterContext {
       maxHeaderBytes: limits.maxHeaderBytes,
       refuseUnderscoreHeaders: hardening.refuseUnderscoreHeaders,
     };
-    this.#bodyLimits = { maxBytes: limits.maxBodyBytes, requestMs: timeouts.requestMs, maxHeldBytes: options.maxHeldBytes };
+    const held = { bytes: 0, maxBytes: options.maxHeldBytes };
+    this.#bodyLimits = { maxBytes: limits.maxBodyBytes, requestMs: timeouts.requestMs, held };
     this.#app = this.#createApp(spec.tls);
   }
 

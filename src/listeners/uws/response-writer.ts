@@ -96,8 +96,10 @@ export class ResponseWriter implements Downstream, BodyOwner {
     this.#status = status;
     this.#head = head;
     this.#declaredBytes = bodyLength;
-    this.#framing = this.#isHeadRequest || status === 204 || status === 304 ? "none" : bodyLength < 0 ? "chunked" : "length";
-    if (this.#isHeadRequest && bodyLength >= 0) this.#head = withField(head, "Content-Length", String(bodyLength));
+    // RFC 9110 §8.6: no length with 204, and with 304 not that of an empty body.
+    const isBodiless = status === 204 || status === 304;
+    this.#framing = this.#isHeadRequest || isBodiless ? "none" : bodyLength < 0 ? "chunked" : "length";
+    if (this.#isHeadRequest && !isBodiless && bodyLength >= 0) this.#head = withField(head, "Content-Length", String(bodyLength));
     if (this.#context.acceptor.isDraining) this.shouldClose = true;
   }
 
@@ -106,6 +108,17 @@ export class ResponseWriter implements Downstream, BodyOwner {
     if (this.#isHolding || this.#collectsAll()) return this.#hold(chunk);
     if (this.#framing === "chunked" && this.#state === "stated" && chunk.length <= MAX_COALESCED_BYTES) return this.#coalesce(chunk);
     return this.#send(chunk);
+  }
+
+  takeBack(): boolean {
+    if (this.#state !== "stated") return this.#state === "idle";
+    this.#state = "idle";
+    this.#head = null;
+    this.#takeHeld();
+    this.#isBlocked = false;
+    this.#isEndAsked = false;
+    this.#isFlushHeld = false;
+    return true;
   }
 
   flush(): void {

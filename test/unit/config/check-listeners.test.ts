@@ -153,7 +153,7 @@ const HOSTNAMES: readonly (readonly [string, boolean])[] = [
   ["999.1.1.1", false],
   ["::1", false],
   [`${"a".repeat(64)}.com`, false],
-  ["a.".repeat(130) + "com", false],
+  [`${"a.".repeat(130)}com`, false],
 ];
 
 for (const [hostname, isValid] of HOSTNAMES) {

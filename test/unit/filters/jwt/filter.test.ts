@@ -74,7 +74,7 @@ test("a bad token is refused also where none is required, and is not echoed", as
   }
 });
 
-test("wrong issuer, wrong signature and unknown key look the same to the caller", async () => {
+test("wrong issuer, wrong signature and unknown key look the same to the caller, and differ in the log", async () => {
   const other = await createKey("ES256", "other");
   const replies = await Promise.all(
     [
@@ -84,7 +84,9 @@ test("wrong issuer, wrong signature and unknown key look the same to the caller"
       await sign(other),
     ].map(async (bad) => (await run({}, ["authorization", `Bearer ${bad}`])).reply),
   );
-  for (const reply of replies) assert.deepEqual(reply, replies[0]);
+  for (const reply of replies) assert.deepEqual({ ...reply, logDetail: "" }, { ...replies[0], logDetail: "" });
+  assert.equal(new Set(replies.map((reply) => reply?.logDetail)).size, 4);
+  for (const reply of replies) assert.doesNotMatch(String(reply?.logDetail), /eyJ/);
 });
 
 test("several tokens in one request are refused", async () => {
