@@ -30,7 +30,11 @@ export function createAcceptor(listenerName: string, source: RuntimeSource, gate
     },
     refuse(head: RequestHead, downstream: Downstream, code: ErrorCode, detail: string): DownstreamHandler {
       const exchange = open(head, downstream);
-      exchange.refuse(code, detail, via);
+      try {
+        exchange.refuse(code, detail, via);
+      } catch (error) {
+        exchange.bug(error);
+      }
       return exchange;
     },
   };

@@ -28,9 +28,9 @@ export interface BodyLimits {
   /** Head to last byte; 0: unlimited. */
   readonly requestMs: number;
   /**
-   * What the bodies of a listener keep together at most against their exchanges' wish. Generous, because `pause` takes effect late: as long as its
-   * 512 KiB buffer comes back full, the addon reads on in one go, and from a fast client on the same machine that
-   * was seen to bring 360 MB. Clients across a network are bounded by the kernel's receive buffer.
+   * What the bodies of a listener keep together at most against their exchanges' wish. Generous, because `pause` takes
+   * effect late: as long as its 512 KiB buffer comes back full, the addon reads on in one go, and from a fast client on
+   * the same machine that was seen to bring 360 MB. Clients across a network are bounded by the kernel's receive buffer.
    */
   readonly held: HeldBudget;
 }
