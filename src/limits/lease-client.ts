@@ -174,7 +174,8 @@ class LeasedLimit implements Limit {
     if (count.tokens > 0) {
       count.tokens--;
       count.spent++;
-      if (count.tokens * 2 <= count.ahead && count.ahead > 0 && count.storeRemaining > 0 && count.pending === null && !this.#store.isDown) {
+      // `ahead` is the next size, up to twice the last one: a quarter of it is half of what came last.
+      if (count.tokens * 4 <= count.ahead && count.ahead > 0 && count.storeRemaining > 0 && count.pending === null && !this.#store.isDown) {
         void this.#lease(count, key);
       }
       return { outcome: "allowed", remaining: count.remaining, resetMs: count.expiresAtMs - nowMs };

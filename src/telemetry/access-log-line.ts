@@ -65,8 +65,13 @@ function unicodeEscape(code: number): string {
   return `\\u${code.toString(16).padStart(4, "0")}`;
 }
 
+/** `.000` to `.999`: printing whole numbers is several times cheaper than printing fractions. */
+const FRACTIONS = Array.from({ length: 1000 }, (_, i) => `.${String(i).padStart(3, "0")}`);
+
 function milliseconds(value: number): string {
-  return String(Math.round(Math.max(0, value) * 1000) / 1000);
+  const microseconds = Math.round(Math.max(0, value) * 1000);
+  const fraction = microseconds % 1000;
+  return `${(microseconds - fraction) / 1000}${FRACTIONS[fraction]}`;
 }
 
 let cachedSecond = -1;

@@ -13,7 +13,7 @@ test("a line has all fields, in the documented order", () => {
     line,
     '{"time":"2026-03-01T12:00:00.100Z","requestId":"req-1","listener":"public","client":"192.0.2.7","method":"GET","host":"api.example.com",' +
       '"path":"/orders/1","route":"orders","service":"orders-service","endpoint":"10.0.0.1:8080","status":200,"flag":"","error":"","detail":"",' +
-      '"attempts":1,"durationMs":4,"upstreamMs":2.5,"bytesIn":10,"bytesOut":200,"sub":"alice","userAgent":"curl/8",' +
+      '"attempts":1,"durationMs":4.000,"upstreamMs":2.500,"bytesIn":10,"bytesOut":200,"sub":"alice","userAgent":"curl/8",' +
       '"traceId":"4bf92f3577b34da6a3ce929d0e0e4736"}\n',
   );
 });
