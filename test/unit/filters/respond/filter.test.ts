@@ -15,6 +15,7 @@ test("a text with templates is sent as it is written", () => {
     headers: ["x-who", "192.0.2.1", "content-type", "text/plain; charset=utf-8"],
     body: "/x {}\n",
     detail: "",
+    logDetail: "",
   });
 });
 
