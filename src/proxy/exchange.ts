@@ -21,7 +21,6 @@ import type { Gateway } from "./gateway.js";
 import { localReply } from "./local-reply.js";
 import type { Downstream, DownstreamHandler, ExchangeRecord, FilterContext, Reply, UpstreamCall, Verdict } from "./ports.js";
 import { RequestBody } from "./request-body.js";
-import { downstreamHeaders } from "./response-headers.js";
 import type { ListenerRuntime, RouteRuntime, Runtime, ServiceRuntime } from "./runtime.js";
 import { upstreamRequest } from "./upstream-request.js";
 
@@ -267,12 +266,11 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
 
   // ── responseFilters, stream ────────────────────────────────────────────────────────────────────────────────────
 
-  attemptHead(status: number, upstreamHeaders: HeaderList, bodyLength: number): void {
+  attemptHead(status: number, headers: HeaderList, bodyLength: number): void {
     if (status >= LOWEST_RETRIED_STATUS && this.#dropsAnswer(status)) return;
     this.#phase = "responseFilters";
     this.upstreamHeadAt = performance.now();
     this.#body?.forgetSent();
-    const headers = downstreamHeaders(upstreamHeaders);
     this.status = this.#filterResponse(status, headers);
     this.#phase = "stream";
     this.#isHeadSent = true;

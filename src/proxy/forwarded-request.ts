@@ -165,14 +165,14 @@ function joined(before: string, value: string): string {
 }
 
 /** Lower-case names of the fields that a Connection value declares hop-by-hop. */
-export function namedByConnection(connection: string): ReadonlySet<string> {
+function namedByConnection(connection: string): ReadonlySet<string> {
   if (PLAIN_CONNECTION_OPTION.test(connection)) return NOTHING_NAMED;
   const names = new Set<string>();
   for (const option of connection.split(",")) names.add(option.trim().toLowerCase());
   return names;
 }
 
-export function withoutNamed(headers: readonly string[], named: ReadonlySet<string>): HeaderList {
+function withoutNamed(headers: readonly string[], named: ReadonlySet<string>): HeaderList {
   const kept: HeaderList = [];
   for (let i = 0; i < headers.length; i += 2) {
     if (!named.has(headers[i] as string)) kept.push(headers[i] as string, headers[i + 1] as string);

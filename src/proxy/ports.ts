@@ -99,7 +99,7 @@ export interface UpstreamHandler {
   onConnected(): void;
   /**
    * The final response head (1xx are consumed by the connector). Names lower case, values latin1, without
-   * Transfer-Encoding, Content-Length and Connection; `bodyLength` as in `Downstream.writeHead`.
+   * framing and hop-by-hop fields, those that Connection names included; the list is the handler's. `bodyLength` as in `Downstream.writeHead`.
    */
   onHead(status: number, headers: HeaderList, bodyLength: number): void;
   /** `chunk` is borrowed for the duration of the call. */

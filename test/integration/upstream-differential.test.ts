@@ -44,7 +44,19 @@ interface NodeReading {
 }
 
 const FAILED: NodeReading = { isComplete: false, status: 0, headers: [], body: "", trailers: [] };
-const HOP_FIELDS = new Set(["content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "proxy-connection"]);
+const HOP_FIELDS = new Set([
+  "content-length",
+  "transfer-encoding",
+  "connection",
+  "keep-alive",
+  "upgrade",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "proxy-authenticate",
+  "proxy-authentication-info",
+  "http2-settings",
+]);
 
 let server: RawServer;
 let current: GeneratedResponse;

@@ -22,7 +22,12 @@ const KINDS: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>([
   ["transfer-encoding", "transfer-encoding"],
   ["connection", "connection"],
   ["keep-alive", "keep-alive"],
+  ["http2-settings", "hop-by-hop"],
+  ["proxy-authenticate", "hop-by-hop"],
+  ["proxy-authentication-info", "hop-by-hop"],
   ["proxy-connection", "hop-by-hop"],
+  ["te", "hop-by-hop"],
+  ["trailer", "hop-by-hop"],
   ["upgrade", "hop-by-hop"],
 ]);
 
@@ -37,12 +42,9 @@ const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
   "host",
   "location",
   "max-forwards",
-  "proxy-authenticate",
   "proxy-authorization",
   "range",
   "set-cookie",
-  "te",
-  "trailer",
   "www-authenticate",
 ]);
 

@@ -20,7 +20,7 @@ export class HeadParser {
   isComplete = false;
   refusal: Refusal | null = null;
   startLine = "";
-  /** `[name, value, …]`, lower-case names, without Content-Length, Transfer-Encoding and connection fields. */
+  /** `[name, value, …]`, lower-case names, without framing and hop-by-hop fields (RFC 9110 §7.6.1). */
   headers: string[] = [];
   /** -1 when the field is absent. */
   contentLength = -1;
