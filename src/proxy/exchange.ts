@@ -186,8 +186,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
   #pick(): void {
     this.#phase = "pick";
     const backends = (this.#route as RouteRuntime).backends;
-    const index = backends.length === 1 && (backends[0]?.weight ?? 0) > 0 ? 0 : chooseBackend(backends, Math.random());
-    const backend = backends[index];
+    const backend = backends[chooseBackend(backends, Math.random())];
     if (backend === undefined) return this.fail("no-healthy-endpoint", "the route has no backend with weight");
     this.#service = backend.service;
     noteRequest(backend.service.retryBudget, this.startedAt);
