@@ -16,6 +16,7 @@ import type {
   ServiceSpec,
   Snapshot,
   TelemetrySpec,
+  WebSocketSpec,
 } from "../engine/model/snapshot.js";
 import { parseDuration, parseSize } from "../engine/model/units.js";
 import { deepFreeze } from "./deep-freeze.js";
@@ -97,7 +98,18 @@ function compileListener(listener: CompleteListener, path: DocumentPath, input: 
       maxConnections: listener.limits.maxConnections,
     },
     timeouts: { requestMs: milliseconds(listener.timeouts.request), streamIdleMs: milliseconds(listener.timeouts.streamIdle) },
+    webSocket: compileWebSocket(listener.webSocket),
     hardening: { ...listener.hardening },
+  };
+}
+
+function compileWebSocket(webSocket: CompleteListener["webSocket"]): WebSocketSpec {
+  return {
+    maxMessageBytes: bytes(webSocket.maxMessageBytes),
+    maxQueueBytes: bytes(webSocket.maxQueueBytes),
+    idleMs: milliseconds(webSocket.idleTimeout),
+    maxAgeMs: milliseconds(webSocket.maxAge),
+    isCompressed: webSocket.compression,
   };
 }
 
@@ -172,6 +184,7 @@ function compileService(service: Service, path: DocumentPath, { materials }: Com
     keepAliveMs: milliseconds(service.timeouts.keepAlive),
     maxConnections: service.circuit.maxConnections,
     maxPendingRequests: service.circuit.maxPendingRequests,
+    maxWebSockets: service.circuit.maxWebSockets,
   };
 }
 

@@ -47,7 +47,13 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, std
   const builder = createRuntimeBuilder(createFilterPorts({ channel, start, log, metrics, keys, leases }));
   const source: { current: Runtime } = { current: builder.build(start.snapshot) };
   const onBug = (error: unknown): void => log.error({ err: error }, "bug: an exchange had to be given up");
-  const gateway: Gateway = { connector, timers, observer, onBug, active: 0, isDraining: false, isClosing: false };
+  const gateway: Gateway = { connector, timers, observer, onBug, active: 0, webSockets: new Set(), isDraining: false, isClosing: false };
+  metrics.addReading({
+    name: "windrose_open_websockets",
+    help: "WebSockets open now.",
+    type: "gauge",
+    read: () => gateway.webSockets.size,
+  });
   const listeners = createListeners(start, source, gateway, metrics);
   const report = (id: number): void => channel.send({ type: "metrics", id, metrics: metrics.snapshot() });
   const push = setInterval(() => report(0), METRICS_PUSH_MS);

@@ -1,10 +1,13 @@
-/** When a draining worker may end. */
+/** When a draining worker may end, and how its WebSockets are told to. */
 import type { UwsListener } from "../listeners/uws/listener.js";
 import type { Gateway } from "../proxy/gateway.js";
 
 const POLL_MS = 20;
 /** How long clients may take to read the end of their answers, or to leave, once no exchange is under way. */
 const LINGER_MS = 1_000;
+
+/** As many WebSockets may be told to go at each look; more only when there are so many that half the time would not do. */
+const MIN_CLOSED_AT_ONCE = 50;
 
 /** Resolves when no exchange is under way and clients have left or had a moment for it, or after the time given. */
 export function untilQuiet(gateway: Gateway, listeners: readonly UwsListener[], timeoutMs: number): Promise<void> {
@@ -15,12 +18,23 @@ export function untilQuiet(gateway: Gateway, listeners: readonly UwsListener[], 
     if (isBusy) busyAt = now;
     return !isBusy && (listeners.every((listener) => listener.connections === 0) || now - busyAt >= LINGER_MS);
   };
+  const spreadUntil = performance.now() + timeoutMs / 2;
   return new Promise((resolve) => {
     const poll = (): void => {
       const now = performance.now();
+      closeSome(gateway, Math.max(1, (spreadUntil - now) / POLL_MS));
       if (now >= deadline || isQuiet(now)) resolve();
       else setTimeout(poll, POLL_MS);
     };
     poll();
   });
+}
+
+/** Their clients come back at once, to other gateways: over half of the drain, not all in the same moment. */
+function closeSome(gateway: Gateway, looksLeft: number): void {
+  let left = Math.max(MIN_CLOSED_AT_ONCE, Math.ceil(gateway.webSockets.size / looksLeft));
+  for (const relay of gateway.webSockets) {
+    if (left-- === 0) return;
+    relay.close("draining", "the gateway is stopping");
+  }
 }

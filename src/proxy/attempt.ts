@@ -6,6 +6,7 @@ import type { Endpoint } from "../engine/model/endpoint.js";
 import type { ErrorCode } from "../engine/model/errors.js";
 import type { HeaderList } from "../engine/model/request.js";
 import type { Connector, UpstreamCall, UpstreamHandler, UpstreamRequest } from "./ports.js";
+import type { UpstreamWebSocket } from "./web-socket-ports.js";
 
 /** What the exchange does with an attempt's news. */
 export interface AttemptOwner {
@@ -14,6 +15,7 @@ export interface AttemptOwner {
   attemptBody(chunk: Uint8Array): void;
   attemptReadEnd(): void;
   attemptEnd(): void;
+  attemptUpgrade(headers: HeaderList, socket: UpstreamWebSocket): void;
   attemptError(code: ErrorCode, detail: string): void;
   attemptDrain(): void;
   bug(error: unknown): void;
@@ -91,6 +93,17 @@ export class Attempt implements UpstreamHandler {
 
   onEnd(): void {
     if (this.#over()) this.#owner.attemptEnd();
+  }
+
+  /** The attempt goes on for as long as the WebSocket: its endpoint is in use. */
+  onUpgrade(headers: HeaderList, socket: UpstreamWebSocket): void {
+    if (this.#isOver) return socket.abort();
+    try {
+      this.#owner.attemptUpgrade(headers, socket);
+    } catch (error) {
+      socket.abort();
+      this.#owner.bug(error);
+    }
   }
 
   onError(code: ErrorCode, detail: string): void {

@@ -4,6 +4,7 @@
  * would need a limit of bytes and of time for something nobody wants, so the connection is closed instead.
  */
 import type { Attempt, AttemptOwner } from "./attempt.js";
+import type { UpstreamWebSocket } from "./web-socket-ports.js";
 
 export class DroppedAnswer implements AttemptOwner {
   readonly #attempt: Attempt;
@@ -30,6 +31,10 @@ export class DroppedAnswer implements AttemptOwner {
   attemptConnected(): void {}
 
   attemptHead(): void {}
+
+  attemptUpgrade(_headers: unknown, socket: UpstreamWebSocket): void {
+    socket.abort();
+  }
 
   attemptBody(): void {}
 

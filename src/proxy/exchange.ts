@@ -23,12 +23,15 @@ import type { Downstream, DownstreamHandler, ExchangeRecord, FilterContext, Repl
 import { RequestBody } from "./request-body.js";
 import type { ListenerRuntime, RouteRuntime, Runtime, ServiceRuntime } from "./runtime.js";
 import { upstreamRequest } from "./upstream-request.js";
+import type { UpstreamWebSocket } from "./web-socket-ports.js";
+import { type RelayOwner, WebSocketRelay } from "./web-socket-relay.js";
 
 export type Phase = "accept" | "route" | "requestFilters" | "pick" | "attempt" | "responseFilters" | "stream" | "complete";
 
 const MAX_ERROR_DETAIL = 300;
+const SWITCHING_PROTOCOLS = 101;
 
-export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext, ExchangeRecord {
+export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, FilterContext, ExchangeRecord {
   readonly request: RequestHead;
   readonly startedAt: number;
   readonly #gateway: Gateway;
@@ -47,6 +50,8 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
   /** Endpoints that have failed, one per retry; null while there was none. */
   #tried: Endpoint[] | null = null;
   #extraHeaders: HeaderList | null = null;
+  /** Carries the bytes once the exchange is a WebSocket. */
+  #relay: WebSocketRelay | null = null;
   readonly #timers: ExchangeTimers;
 
   requestId = "";
@@ -60,6 +65,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
   isLocalReply = false;
   attempts = 0;
   responseBytes = 0;
+  closeCode = 0;
   attemptStartedAt = 0;
   upstreamHeadAt = 0;
   completedAt = 0;
@@ -95,7 +101,8 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
   }
 
   get requestBytes(): number {
-    return this.#body === null ? 0 : this.#body.receivedBytes;
+    if (this.#body !== null) return this.#body.receivedBytes;
+    return this.#relay === null ? 0 : this.#relay.bytesFromClient;
   }
 
   // ── accept, route ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -109,6 +116,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
     this.traceId = forwarded.traceId;
     if (refusal !== null) return this.fail(refusal.code, refusal.detail);
     if (forwarded.isLoop) return this.fail("loop-detected", "the Via header names this listener");
+    if (this.request.isWebSocket && this.#gateway.isDraining) return this.fail("draining", "no new WebSockets");
     this.#routeRequest();
   }
 
@@ -308,6 +316,34 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
     this.#complete();
   }
 
+  /** From here on the relay moves the bytes, and its end is the end of the exchange. */
+  attemptUpgrade(headers: HeaderList, socket: UpstreamWebSocket): void {
+    this.#phase = "responseFilters";
+    this.upstreamHeadAt = performance.now();
+    this.#filterResponse(SWITCHING_PROTOCOLS, headers);
+    this.#phase = "stream";
+    this.status = SWITCHING_PROTOCOLS;
+    this.#isHeadSent = true;
+    this.#timers.stop();
+    const relay = new WebSocketRelay(this, this.#listener.spec.webSocket, socket, this.#gateway.timers);
+    this.#relay = relay;
+    const client = this.#downstream.acceptWebSocket(headers, socket.protocol, relay.clientEvents);
+    if (client === null) return socket.abort();
+    this.#gateway.webSockets.add(relay);
+    relay.start(client);
+  }
+
+  relayEnded(code: ErrorCode | "", detail: string, closeCode: number): void {
+    if (this.#relay !== null) this.#gateway.webSockets.delete(this.#relay);
+    if (this.#phase === "complete") return;
+    if (this.#gateway.isClosing) this.#note("drain-timeout", "the drain timeout passed");
+    else if (code !== "") this.#note(code, detail);
+    this.closeCode = closeCode;
+    this.responseBytes = this.#relay?.bytesFromService ?? 0;
+    this.#attempt?.abort();
+    this.#complete();
+  }
+
   // ── news from downstream ───────────────────────────────────────────────────────────────────────────────────────
 
   onBody(chunk: Uint8Array, isLast: boolean): void {
@@ -341,6 +377,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, FilterContext,
   /** Ends the exchange: a local reply while the head is not sent, a broken response after it. Safe at any time. */
   fail(code: ErrorCode, detail: string): void {
     if (this.#phase === "complete") return;
+    if (this.#relay !== null) return this.#relay.abort(code, detail);
     this.#note(code, detail);
     this.#attempt?.abort();
     this.#attempt = null;

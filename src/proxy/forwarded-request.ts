@@ -40,6 +40,10 @@ const TREATMENT = new Map<string, number>([
   ["trailer", DROP],
   ["upgrade", DROP],
   ["http2-settings", DROP],
+  // The handshake of one hop (RFC 6455 §4.1); the subprotocols are offered to the service.
+  ["sec-websocket-key", DROP],
+  ["sec-websocket-version", DROP],
+  ["sec-websocket-extensions", DROP],
   // The listener has answered 100 already.
   ["expect", DROP],
   ["connection", CONNECTION],

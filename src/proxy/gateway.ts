@@ -1,5 +1,7 @@
 /** The parts of a worker that its exchanges share, and the two facts about them that a drain reads and sets. */
+
 import type { Connector, Observer, Timers } from "./ports.js";
+import type { WebSocketRelay } from "./web-socket-relay.js";
 
 export interface Gateway {
   readonly connector: Connector;
@@ -10,6 +12,8 @@ export interface Gateway {
   /** Exchanges under way; a drain waits for none. */
   active: number;
   isDraining: boolean;
+  /** Open now. */
+  readonly webSockets: Set<WebSocketRelay>;
   /** The drain is over: connections that are still open are being cut by us. */
   isClosing: boolean;
 }

@@ -23,6 +23,8 @@ export function localReply(head: RequestHead, code: ErrorCode, detail: string, i
   const body = isJson ? problemJson(code, publicDetail, id) : plainText(code, publicDetail, id);
   const contentType = isJson ? "application/problem+json" : "text/plain; charset=utf-8";
   const headers = ["content-type", contentType, "cache-control", "no-store", "x-request-id", id, ...extra];
+  // RFC 6455 §4.4, RFC 9110 §15.5.22.
+  if (code === "websocket-version") headers.push("sec-websocket-version", "13", "upgrade", "websocket");
   return { status: error.status, headers, body: Buffer.from(body, "utf8") };
 }
 

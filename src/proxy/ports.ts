@@ -6,6 +6,7 @@
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
 import type { ErrorCode } from "../engine/model/errors.js";
 import type { HeaderList, Principal, RequestHead } from "../engine/model/request.js";
+import type { UpstreamWebSocket, WebSocketEnd, WebSocketEvents } from "./web-socket-ports.js";
 
 // ── Downstream: given by a listener, driven by the exchange ──────────────────────────────────────────────────────
 
@@ -29,6 +30,11 @@ export interface Downstream {
   end(): void;
   /** Breaks the response so that the client cannot take it for complete. */
   abort(): void;
+  /**
+   * Instead of `writeHead`, when the request asks for a WebSocket: answers 101. `protocol`: the subprotocol the service
+   * chose, "" for none. Null: too late, the client is gone.
+   */
+  acceptWebSocket(headers: readonly string[], protocol: string, events: WebSocketEvents): WebSocketEnd | null;
   /** Stop delivering `onBody` until `resumeBody`. */
   pauseBody(): void;
   resumeBody(): void;
@@ -72,6 +78,8 @@ export interface UpstreamRequest {
   readonly bodyLength: number;
   /** Send `content-length: 0`. */
   readonly hasZeroLength: boolean;
+  /** Ask for a switch to WebSocket; 101 is then answered with `onUpgrade`. */
+  readonly isWebSocket: boolean;
   /** Do not use a pooled connection: the last one turned out stale. */
   readonly isFresh: boolean;
 }
@@ -108,6 +116,11 @@ export interface UpstreamHandler {
   onReadEnd(): void;
   /** The response is complete and was framed correctly. Trailers, if any, as a header list. */
   onEnd(trailers: HeaderList | null): void;
+  /**
+   * Instead of `onHead`: the service has switched to WebSocket as asked. `headers` as in `onHead`, without those of the
+   * handshake. Last call; `socket` belongs to the receiver and is silent until it is opened.
+   */
+  onUpgrade(headers: HeaderList, socket: UpstreamWebSocket): void;
   /** Instead of `onEnd`: the attempt failed. `detail` is for logs, never for callers. */
   onError(code: ErrorCode, detail: string): void;
   /** `write` returned false earlier and the socket has room again. */
@@ -215,6 +228,8 @@ export interface ExchangeRecord {
   readonly completedAt: number;
   /** W3C trace id of the request, or "". */
   readonly traceId: string;
+  /** With which a WebSocket ended (RFC 6455 §7.4; 1006: without a close frame); 0 when there was none. */
+  readonly closeCode: number;
 }
 
 export interface Observer {

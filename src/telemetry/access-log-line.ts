@@ -32,7 +32,7 @@ export function formatAccessLogLine(record: ExchangeRecord, nowMs: number, inclu
     `,"endpoint":${quote(record.endpoint, MAX_NAME)},"status":${shownStatus(record)},"flag":${quote(record.flag, MAX_SHORT)}` +
     `,"error":${quote(record.errorCode, MAX_SHORT)},"detail":${quote(record.errorDetail, MAX_NAME)}` +
     `,"attempts":${record.attempts},"durationMs":${milliseconds(durationMs)},"upstreamMs":${upstreamMs}` +
-    `,"bytesIn":${record.requestBytes},"bytesOut":${record.responseBytes}` +
+    `${record.closeCode === 0 ? "" : `,"closeCode":${record.closeCode}`},"bytesIn":${record.requestBytes},"bytesOut":${record.responseBytes}` +
     `,"sub":${principal === null ? '""' : quote(principal.subject, MAX_NAME)}` +
     `,"userAgent":${quote(headerValue(request.headers, "user-agent") ?? "", MAX_NAME)},"traceId":${quote(record.traceId, MAX_SHORT)}}\n`
   );

@@ -64,7 +64,9 @@ export class RequestCells {
     scope.requestBytes += record.requestBytes;
     scope.responseBytes += record.responseBytes;
     const duration = this.#duration(scope, seriesKey(record.request.method, shownStatus(record)));
-    duration.observe(Math.max(0, record.completedAt - record.startedAt) / 1000);
+    // How long a WebSocket stayed open says nothing about how long anyone waited: it counts until the upgrade.
+    const endedAt = record.closeCode === 0 ? record.completedAt : record.upstreamHeadAt;
+    duration.observe(Math.max(0, endedAt - record.startedAt) / 1000);
     if (record.isLocalReply) increment(scope.localReplies, record.errorCode);
     else if (record.errorCode !== "") increment(scope.aborts, record.errorCode);
   }

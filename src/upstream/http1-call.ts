@@ -3,7 +3,9 @@
  * exchange that uses the same connection afterwards.
  */
 import type { ErrorCode } from "../engine/model/errors.js";
+import type { HeaderList } from "../engine/model/request.js";
 import type { Timer, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../proxy/ports.js";
+import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 
 /** What carries the attempt at present: a connection, or the queue it waits in. */
 export interface Carrier {
@@ -19,16 +21,19 @@ export class Http1Call implements UpstreamCall {
   readonly handler: UpstreamHandler;
   /** Encoded request head. */
   readonly head: string;
+  /** Sent in the head when the request asks for WebSocket, else "". */
+  readonly webSocketKey: string;
   /** Null before there is one and after the attempt is over. */
   carrier: Carrier | null = null;
   /** Bounds the time in the queue. */
   waitTimer: Timer | null = null;
   #isOver = false;
 
-  constructor(request: UpstreamRequest, handler: UpstreamHandler, head: string) {
+  constructor(request: UpstreamRequest, handler: UpstreamHandler, head: string, webSocketKey: string) {
     this.request = request;
     this.handler = handler;
     this.head = head;
+    this.webSocketKey = webSocketKey;
   }
 
   write(chunk: Uint8Array): boolean {
@@ -54,6 +59,12 @@ export class Http1Call implements UpstreamCall {
 
   succeed(trailers: string[] | null): void {
     if (this.#close()) this.handler.onEnd(trailers);
+  }
+
+  /** The service has switched protocols: the attempt is over, its connection lives on as `socket`. */
+  upgrade(headers: HeaderList, socket: UpstreamWebSocket): void {
+    if (this.#close()) this.handler.onUpgrade(headers, socket);
+    else socket.abort();
   }
 
   fail(code: ErrorCode, detail: string): void {

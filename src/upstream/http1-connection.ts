@@ -5,7 +5,9 @@
 import type { Socket } from "node:net";
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
 import type { ErrorCode } from "../engine/model/errors.js";
+import { type HeaderList, headerValue } from "../engine/model/request.js";
 import type { Timer, Timers } from "../proxy/ports.js";
+import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 import type { ResponseEvents } from "../wire/http1/response-parser.js";
 import { ResponseParser } from "../wire/http1/response-parser.js";
 import type { Carrier, Http1Call } from "./http1-call.js";
@@ -14,6 +16,8 @@ import { openSocket, READ_BUFFER_BYTES } from "./open-socket.js";
 import { RequestSender } from "./request-sender.js";
 import type { ConnectionStage } from "./socket-errors.js";
 import { describeSocketError, socketErrorCode } from "./socket-errors.js";
+import { SocketWebSocket } from "./web-socket.js";
+import { handshakeProblem, withoutHandshake } from "./web-socket-handshake.js";
 
 /** The pool, as its connections see it. */
 export interface ConnectionOwner {
@@ -23,12 +27,16 @@ export interface ConnectionOwner {
   tlsClient(): TlsClient | null;
   /** `connection` is free for another exchange. */
   release(connection: Http1Connection): void;
+  hasRoomForWebSocket(): boolean;
+  /** `connection` lives on as `socket` and is none of the pool's connections any more. */
+  convert(connection: Http1Connection, socket: UpstreamWebSocket): void;
+  webSocketEnded(socket: UpstreamWebSocket): void;
   /** `connection` is closed. */
   remove(connection: Http1Connection): void;
 }
 
 /** `settling`: the response is complete, but more bytes may come with the same read; not yet for others to use. */
-type State = ConnectionStage | "settling" | "idle" | "closed";
+type State = ConnectionStage | "settling" | "idle" | "upgraded" | "closed";
 
 export class Http1Connection implements Carrier, ResponseEvents {
   readonly #pool: ConnectionOwner;
@@ -49,6 +57,9 @@ export class Http1Connection implements Carrier, ResponseEvents {
   /** Read but not delivered because the receiver said stop in between. */
   #leftover: ReadBuffer | null = null;
   #hasEnded = false;
+  /** Has taken the socket over. */
+  #webSocket: SocketWebSocket | null = null;
+  #upgradeHeaders: HeaderList = [];
 
   /** Throws when the target cannot be connected to at all (bad port, unreadable CA). */
   constructor(pool: ConnectionOwner, call: Http1Call) {
@@ -77,7 +88,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
     this.#exchangeCount++;
     this.#hasResponseBytes = false;
     call.carrier = this;
-    this.#parser.start(call.request.method);
+    this.#parser.start(call.request.method, call.webSocketKey !== "");
     this.#sender.start(call.head, call.request.bodyLength);
     call.handler.onConnected();
   }
@@ -131,6 +142,10 @@ export class Http1Connection implements Carrier, ResponseEvents {
   // ── ResponseEvents ─────────────────────────────────────────────────────────────────────────────────────────────
 
   onHead(status: number, headers: string[], bodyLength: number): boolean {
+    if (status === 101) {
+      this.#upgradeHeaders = headers;
+      return false;
+    }
     this.#call?.handler.onHead(status, headers, bodyLength);
     return this.#mayGoOn();
   }
@@ -171,10 +186,15 @@ export class Http1Connection implements Carrier, ResponseEvents {
 
   /** True: go on reading. Pausing is done by the socket itself. */
   #onRead(byteCount: number, buffer: ReadBuffer): boolean {
-    if (this.#call === null || this.#state !== "open") this.close();
+    if (this.#call === null || this.#state !== "open") this.#onStrayRead(byteCount, buffer);
     else if (this.#leftover !== null || this.#isPaused) this.#keep(buffer, 0, byteCount);
     else this.#deliver(buffer, byteCount);
     return true;
+  }
+
+  #onStrayRead(byteCount: number, buffer: ReadBuffer): void {
+    if (this.#webSocket === null) this.close();
+    else this.#webSocket.read(buffer, byteCount);
   }
 
   #deliver(bytes: ReadBuffer, end: number): void {
@@ -185,6 +205,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
     const at = parser.feed(bytes, 0, end);
     if (this.#call !== call) return;
     if (parser.refusal !== null) this.#fail("upstream-protocol", parser.refusal);
+    else if (parser.isUpgraded) this.#upgrade(call, bytes.subarray(at, end));
     else if (parser.isComplete && at < end) this.#fail("upstream-protocol", "bytes after a complete response");
     else if (parser.isComplete) this.#complete(this.#isTls || end === READ_BUFFER_BYTES);
     else {
@@ -243,6 +264,21 @@ export class Http1Connection implements Carrier, ResponseEvents {
   #onTimer(): void {
     if (this.#state === "connect" || this.#state === "handshake") this.#fail("connect-timeout", `no ${this.#state} in time`);
     else this.close();
+  }
+
+  /** `early`: what came behind the 101. */
+  #upgrade(call: Http1Call, early: Uint8Array): void {
+    const headers = this.#upgradeHeaders;
+    const problem = handshakeProblem(call.webSocketKey, call.request.headers, headers);
+    if (problem !== null) return this.#fail("upstream-protocol", problem);
+    if (!this.#pool.hasRoomForWebSocket()) return this.#fail("upstream-overflow", "too many WebSockets open");
+    const protocol = headerValue(headers, "sec-websocket-protocol") ?? "";
+    const webSocket = new SocketWebSocket(this.#socket, this.#pool, protocol, early);
+    this.#webSocket = webSocket;
+    this.#state = "upgraded";
+    this.#call = null;
+    this.#pool.convert(this, webSocket);
+    call.upgrade(withoutHandshake(headers), webSocket);
   }
 
   // ── Ends ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ import { encodeRequestHead } from "../wire/http1/request-encoder.js";
 import { Http1Call } from "./http1-call.js";
 import type { PoolOwner } from "./http1-pool.js";
 import { Http1Pool } from "./http1-pool.js";
+import { createWebSocketKey } from "./web-socket-handshake.js";
 
 export interface Http1ConnectorOptions {
   readonly timers: Timers;
@@ -16,6 +17,7 @@ export interface Http1ConnectorStats {
   readonly connections: number;
   readonly idleConnections: number;
   readonly waitingRequests: number;
+  readonly webSockets: number;
   /** Since the start. */
   readonly openedConnections: number;
   readonly startedRequests: number;
@@ -44,8 +46,9 @@ class PooledConnector implements Http1Connector, PoolOwner {
 
   start(target: UpstreamTarget, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
     this.#startedRequests++;
-    const head = encodeRequestHead(request);
-    const call = new Http1Call(request, handler, head ?? "");
+    const webSocketKey = request.isWebSocket ? createWebSocketKey() : "";
+    const head = encodeRequestHead(request, webSocketKey);
+    const call = new Http1Call(request, handler, head ?? "", webSocketKey);
     if (this.#isClosed) call.failLater("upstream-closed", "connector closed");
     else if (head === null) call.failLater("internal", "request head holds CR, LF, NUL or a char beyond latin1");
     else this.#pool(target).start(call);
@@ -58,11 +61,12 @@ class PooledConnector implements Http1Connector, PoolOwner {
   }
 
   stats(): Http1ConnectorStats {
-    const stats = { connections: 0, idleConnections: 0, waitingRequests: 0 };
+    const stats = { connections: 0, idleConnections: 0, waitingRequests: 0, webSockets: 0 };
     for (const pool of this.#pools.values()) {
       stats.connections += pool.connectionCount;
       stats.idleConnections += pool.idleCount;
       stats.waitingRequests += pool.waitingCount;
+      stats.webSockets += pool.webSocketCount;
     }
     return {
       ...stats,

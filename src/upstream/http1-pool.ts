@@ -4,6 +4,7 @@
  */
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
 import type { Timers } from "../proxy/ports.js";
+import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 import type { Carrier, Http1Call } from "./http1-call.js";
 import type { ConnectionOwner } from "./http1-connection.js";
 import { Http1Connection } from "./http1-connection.js";
@@ -27,6 +28,7 @@ export class Http1Pool implements Carrier, ConnectionOwner {
   readonly #idle: Http1Connection[] = [];
   readonly #connections = new Set<Http1Connection>();
   readonly #waiting = new Set<Http1Call>();
+  readonly #webSockets = new Set<UpstreamWebSocket>();
   #tls: TlsClient | null = null;
 
   constructor(target: UpstreamTarget, owner: PoolOwner) {
@@ -50,6 +52,10 @@ export class Http1Pool implements Carrier, ConnectionOwner {
     return this.#waiting.size;
   }
 
+  get webSocketCount(): number {
+    return this.#webSockets.size;
+  }
+
   tlsClient(): TlsClient | null {
     const { host, tls } = this.target;
     if (tls !== null && this.#tls === null) this.#tls = createTlsClient(tls, host);
@@ -58,6 +64,10 @@ export class Http1Pool implements Carrier, ConnectionOwner {
 
   start(call: Http1Call): void {
     const { isFresh } = call.request;
+    if (call.webSocketKey !== "" && !this.hasRoomForWebSocket()) {
+      call.failLater("upstream-overflow", `${this.#webSockets.size} WebSockets open`);
+      return;
+    }
     const connection = isFresh ? undefined : this.#idle.pop();
     if (connection !== undefined) connection.begin(call);
     else if (!this.#isFull()) this.#open(call);
@@ -83,7 +93,26 @@ export class Http1Pool implements Carrier, ConnectionOwner {
     const index = this.#idle.lastIndexOf(connection);
     if (index !== -1) this.#idle.splice(index, 1);
     this.#serveWaiting();
-    if (this.#connections.size === 0) this.#owner.emptied(this);
+    this.#reportWhenEmpty();
+  }
+
+  hasRoomForWebSocket(): boolean {
+    return this.#webSockets.size < this.target.maxWebSockets;
+  }
+
+  /** `connection` carries HTTP no more: from now on it counts as a WebSocket. */
+  convert(connection: Http1Connection, socket: UpstreamWebSocket): void {
+    this.#webSockets.add(socket);
+    this.remove(connection);
+  }
+
+  webSocketEnded(socket: UpstreamWebSocket): void {
+    this.#webSockets.delete(socket);
+    this.#reportWhenEmpty();
+  }
+
+  #reportWhenEmpty(): void {
+    if (this.#connections.size === 0 && this.#webSockets.size === 0) this.#owner.emptied(this);
   }
 
   /** Everything fails at once, waiting or under way. */
@@ -93,6 +122,7 @@ export class Http1Pool implements Carrier, ConnectionOwner {
       call.failLater("upstream-closed", "connector closed");
     }
     for (const connection of this.#connections) connection.close("connector closed");
+    for (const socket of this.#webSockets) socket.abort();
   }
 
   #isFull(): boolean {
@@ -105,7 +135,7 @@ export class Http1Pool implements Carrier, ConnectionOwner {
       this.#owner.opened();
     } catch (error) {
       call.failLater(this.target.tls === null ? "connect-failed" : "upstream-tls-failed", describeSocketError(error));
-      if (this.#connections.size === 0) this.#owner.emptied(this);
+      this.#reportWhenEmpty();
     }
   }
 

@@ -88,9 +88,9 @@ const ATTACKS: readonly Attack[] = [
   { name: "a broken escape", bytes: get("", "/evil%zz"), status: 400 },
   { name: "an unknown expectation", bytes: get("Expect: 200-maybe\r\n"), status: 417 },
   {
-    name: "a WebSocket upgrade",
-    bytes: get("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"),
-    status: 501,
+    name: "a WebSocket upgrade without Connection: Upgrade",
+    bytes: get("Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"),
+    status: 400,
   },
   { name: "an HTTP/1.0 request", bytes: "GET /evil HTTP/1.0\r\n\r\n", status: 0 },
   { name: "an absolute-form target", bytes: `GET http://api.test/evil HTTP/1.1\r\n${H}\r\n`, status: 0 },

@@ -83,6 +83,7 @@ export async function startWatchedGateway(
     observer: { onAccept: () => {}, onComplete: (record) => outcomes.push(watchRecord(record, watch)) },
     onBug: (error) => bugs.push(error),
     active: 0,
+    webSockets: new Set(),
     isDraining: false,
     isClosing: false,
   };

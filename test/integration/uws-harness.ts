@@ -119,6 +119,7 @@ export function listenerSpec(options: HarnessOptions = {}): ListenerSpec {
     trustedProxies: [],
     limits: { maxHeaderBytes: 16_384, maxBodyBytes: 10 * 1024 * 1024, maxConnections: 1000, ...options.limits },
     timeouts: { requestMs: options.requestMs ?? 60_000, streamIdleMs: 300_000 },
+    webSocket: { maxMessageBytes: 1024 * 1024, maxQueueBytes: 1024 * 1024, idleMs: 120_000, maxAgeMs: 0, isCompressed: false },
     hardening: {
       normalisePath: true,
       refuseEncodedSlashes: true,

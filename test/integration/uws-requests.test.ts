@@ -93,7 +93,7 @@ const REFUSED: [string, string, number, string][] = [
   ["a fragment in the query", "GET /a?b#c HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad-request"],
   ["a byte that is no UTF-8 in the path", "GET /\xe9\xff HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad-request"],
   ["another Expect", `${GET}Expect: 200-ok\r\n\r\n`, 417, "expectation-failed"],
-  ["a WebSocket upgrade", `${GET}Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n`, 501, "method-not-supported"],
+  ["a WebSocket upgrade without a key", `${GET}Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n`, 400, "bad-request"],
 ];
 
 for (const [what, bytes, status, code] of REFUSED) {

@@ -1,7 +1,14 @@
 /** `listeners`: bound address + protocol + TLS + direction. */
 import { z } from "zod";
 import type { Direction } from "../../engine/model/snapshot.js";
-import { bindAddress, cidr, duration, filePath, hostname, name, size } from "./values.js";
+import { parseDuration } from "../../engine/model/units.js";
+import { bindAddress, boundedSize, cidr, duration, type Flaw, filePath, hostname, isDurationOk, name, size, text } from "./values.js";
+
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+const MAX_QUEUE_BYTES = 1024 * 1024 * 1024;
+/** What uWebSockets.js can count, in seconds. */
+const MIN_IDLE_MS = 8_000;
+const MAX_IDLE_MS = 960_000;
 
 const certificate = z.strictObject({
   cert: filePath().describe("PEM file with the certificate and its chain, leaf first."),
@@ -24,6 +31,27 @@ const limits = z.strictObject({
 const timeouts = z.strictObject({
   request: duration().default("60s").describe("From the request's head to the last byte of its body; 0s disables."),
   streamIdle: duration().default("5m").describe("No byte in either direction for this long ends the exchange; 0s disables."),
+});
+
+const webSocket = z.strictObject({
+  maxMessageBytes: boundedSize(1, MAX_MESSAGE_BYTES)
+    .default("1MiB")
+    .describe("Per message in either direction, fragments and inflated bytes together; a longer one ends the connection. At most 64MiB."),
+  maxQueueBytes: boundedSize(1, MAX_QUEUE_BYTES)
+    .default("1MiB")
+    .describe(
+      "Messages of one client that its service has not taken yet. Clients cannot be paused: above this the connection closes with 1013.",
+    ),
+  idleTimeout: text(isIdleTimeoutOk)
+    .default("2m")
+    .describe("Both ends are pinged; one that sends nothing for this long, no pong either, is given up. 8s to 16m; 0s disables."),
+  maxAge: duration().default("0s").describe("Connections are closed with 1001 after this, so that clients spread anew; 0s: never."),
+  compression: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Accept permessage-deflate from clients, without memory of earlier messages. Costs CPU. Danger: do not mix secrets and attacker-chosen text in one message.",
+    ),
 });
 
 const hardening = z.strictObject({
@@ -51,8 +79,16 @@ export const listenerSchema = z.strictObject({
   trustedProxies: z.array(cidr()).default([]).describe("CIDRs whose X-Forwarded-* are believed."),
   limits: limits.prefault({}),
   timeouts: timeouts.prefault({}),
+  webSocket: webSocket.prefault({}).describe("Limits of WebSockets; every route accepts upgrades, and the service decides."),
   hardening: hardening.prefault({}).describe("Default: everything on for ingress, everything off elsewhere."),
 });
+
+function isIdleTimeoutOk(value: string): Flaw | null {
+  const flaw = isDurationOk(value);
+  if (flaw !== null) return flaw;
+  const idleMs = parseDuration(value) as number;
+  return idleMs === 0 || (idleMs >= MIN_IDLE_MS && idleMs <= MAX_IDLE_MS) ? null : { message: "must be 0s, or between 8s and 16m" };
+}
 
 export type Listener = z.output<typeof listenerSchema>;
 

@@ -26,6 +26,12 @@ const circuit = z.strictObject({
     .max(1_000_000)
     .default(1024)
     .describe("Requests that may wait for a connection, per endpoint and worker."),
+  maxWebSockets: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(10_000)
+    .describe("Open WebSockets per endpoint and worker; they do not count towards maxConnections. 0 refuses upgrades."),
 });
 
 const timeouts = z.strictObject({

@@ -40,6 +40,17 @@ export const positiveDuration = () => text(isPositiveDuration).meta({ pattern: D
 /** A size with a unit, or a plain number of bytes. */
 export const size = () => z.union([text(isSizeOk).meta({ pattern: SIZE_PATTERN.source }), z.int().min(0)]);
 
+/** A size between two numbers of bytes, both included. */
+export const boundedSize = (minBytes: number, maxBytes: number) =>
+  size().superRefine((value, context) => {
+    const bytes = typeof value === "number" ? value : parseSize(value);
+    if (bytes === null || (bytes >= minBytes && bytes <= maxBytes)) return;
+    context.addIssue({
+      code: "custom",
+      message: bytes < minBytes ? `must be at least ${minBytes}` : `must be at most ${maxBytes / 1024 / 1024}MiB`,
+    });
+  });
+
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 /** Names appear in metrics, logs and references. */

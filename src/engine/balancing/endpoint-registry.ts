@@ -71,6 +71,7 @@ function createTarget(service: ServiceSpec, { host, port }: EndpointSpec): Targe
     keepAliveMs: service.keepAliveMs,
     maxConnections: service.maxConnections,
     maxPendingRequests: service.maxPendingRequests,
+    maxWebSockets: service.maxWebSockets,
   };
 }
 

@@ -11,6 +11,7 @@ export interface UpstreamTarget {
   readonly keepAliveMs: number;
   readonly maxConnections: number;
   readonly maxPendingRequests: number;
+  readonly maxWebSockets: number;
 }
 
 /** State that survives reloads, keyed by `id` within its service. */

@@ -29,6 +29,8 @@ export const ERRORS = Object.freeze({
   "body-too-large": facts(413, "DL", "downstream", "Request body too large"),
   "headers-too-large": facts(431, "DL", "downstream", "Request header fields too large"),
   "expectation-failed": facts(417, "DP", "downstream", "Expectation cannot be met"),
+  /** RFC 6455 §4.4; the reply names the version that is spoken. */
+  "websocket-version": facts(426, "DP", "downstream", "WebSocket version not supported"),
   "method-not-supported": facts(501, "DP", "downstream", "Method not supported"),
   "host-misdirected": facts(421, "NR", "downstream", "Host is not served here"),
   "downstream-abort": facts(499, "DC", "downstream", "Client closed the connection"),
@@ -42,6 +44,8 @@ export const ERRORS = Object.freeze({
   "limit-store-unavailable": facts(503, "RL", "gateway", "Rate limit store is unavailable"),
   "loop-detected": facts(508, "LD", "gateway", "Request loop detected"),
   overloaded: facts(503, "OM", "gateway", "Gateway is overloaded"),
+  /** The gateway stops: no new upgrades, and WebSockets are closed with 1001. */
+  draining: facts(503, "SD", "gateway", "Gateway is stopping"),
   /** The gateway stopped and this exchange did not end in time; it only appears in logs. */
   "drain-timeout": facts(503, "SD", "gateway", "Gateway is stopping"),
   internal: facts(500, "IE", "gateway", "Internal gateway error"),

@@ -31,6 +31,8 @@ export class RequestHead implements RequestFacts {
   bodyLength: number;
   /** The request carried `Content-Length: 0`: forwarded so, for the methods where that differs from no field. */
   hasZeroLength: boolean;
+  /** A sound request to switch to WebSocket (RFC 6455 §4.2.1); its handshake fields belong to one hop and are not forwarded. */
+  isWebSocket: boolean;
   /** Textual IP of the TCP peer, IPv4-mapped IPv6 unwrapped. */
   remoteAddress: string;
 
@@ -43,6 +45,7 @@ export class RequestHead implements RequestFacts {
     this.headers = headers;
     this.bodyLength = 0;
     this.hasZeroLength = false;
+    this.isWebSocket = false;
     this.remoteAddress = "";
   }
 }

@@ -34,6 +34,7 @@ export interface ListenerSpec {
   readonly trustedProxies: readonly string[];
   readonly limits: ListenerLimits;
   readonly timeouts: ListenerTimeouts;
+  readonly webSocket: WebSocketSpec;
   readonly hardening: HardeningSpec;
 }
 
@@ -64,6 +65,20 @@ export interface ListenerTimeouts {
   readonly requestMs: number;
   /** No byte in either direction for this long ends the exchange; 0 disables. */
   readonly streamIdleMs: number;
+}
+
+/** WebSockets (RFC 6455) that were accepted on a listener. */
+export interface WebSocketSpec {
+  /** In either direction, fragments and inflated bytes together. */
+  readonly maxMessageBytes: number;
+  /** Bytes of a client's messages that its service has not taken; a client cannot be paused, so above it the connection ends. */
+  readonly maxQueueBytes: number;
+  /** An end from which nothing comes for so long, not even an answer to a ping, is given up; 0 disables. */
+  readonly idleMs: number;
+  /** Closed with 1001 after so long; 0: never. */
+  readonly maxAgeMs: number;
+  /** permessage-deflate (RFC 7692) is accepted when a client offers it. */
+  readonly isCompressed: boolean;
 }
 
 /** What a listener facing strangers does and one inside the mesh does not (design: ingress hardening). */
@@ -169,6 +184,8 @@ export interface ServiceSpec {
   readonly maxConnections: number;
   /** Requests that may wait for a connection, per endpoint and worker. */
   readonly maxPendingRequests: number;
+  /** Open WebSockets per endpoint and worker, beside `maxConnections`. */
+  readonly maxWebSockets: number;
 }
 
 export type BalanceAlgorithm = "roundRobin" | "leastRequest" | "random";

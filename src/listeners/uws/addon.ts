@@ -29,6 +29,38 @@ export interface UwsResponse {
   resume(): void;
   close(): unknown;
   getRemoteAddress(): ArrayBuffer;
+  /** Calls `open` of the behaviour before it returns; the response is dead afterwards. */
+  upgrade(userData: object, key: string, protocol: string, extensions: string, context: UwsUpgradeContext): void;
+}
+
+/** Opaque; valid for the life of the app. */
+export type UwsUpgradeContext = object;
+
+/** Every call on a closed one throws: see web-socket.ts. */
+export interface UwsWebSocket {
+  getUserData(): unknown;
+  /** 1: sent; 0: some of it waits; 2: dropped. */
+  send(data: Uint8Array, isBinary: boolean, compress: boolean): number;
+  ping(data: Uint8Array): number;
+  end(code: number, reason: Uint8Array): void;
+  close(): void;
+  getBufferedAmount(): number;
+}
+
+export interface UwsWebSocketBehavior {
+  readonly maxPayloadLength: number;
+  /** Seconds, 8 to 960; 0: none. */
+  readonly idleTimeout: number;
+  readonly sendPingsAutomatically: boolean;
+  readonly maxBackpressure: number;
+  readonly compression: number;
+  readonly upgrade: (res: UwsResponse, req: UwsRequest, context: UwsUpgradeContext) => void;
+  readonly open: (socket: UwsWebSocket) => void;
+  readonly message: (socket: UwsWebSocket, data: ArrayBuffer, isBinary: boolean) => void;
+  readonly ping: (socket: UwsWebSocket, data: ArrayBuffer) => void;
+  readonly pong: (socket: UwsWebSocket, data: ArrayBuffer) => void;
+  readonly drain: (socket: UwsWebSocket) => void;
+  readonly close: (socket: UwsWebSocket, code: number, message: ArrayBuffer) => void;
 }
 
 export interface UwsTlsOptions {
@@ -42,6 +74,7 @@ export type UwsListenSocket = object;
 
 export interface UwsApp {
   any(pattern: string, handler: (res: UwsResponse, req: UwsRequest) => void): UwsApp;
+  ws(pattern: string, behavior: UwsWebSocketBehavior): UwsApp;
   filter(onChange: (res: UwsResponse, change: number) => void): UwsApp;
   addServerName(name: string, options: UwsTlsOptions): UwsApp;
   domain(name: string): UwsApp;
@@ -55,6 +88,9 @@ export interface Uws {
   us_listen_socket_close(socket: UwsListenSocket): void;
   us_socket_local_port(socket: UwsListenSocket): number;
   _cfg(key: "silent"): void;
+  readonly DISABLED: number;
+  readonly SHARED_COMPRESSOR: number;
+  readonly SHARED_DECOMPRESSOR: number;
 }
 
 /** Above the configured size, so that a head that is a little too large reaches the gate and gets a logged 431. */

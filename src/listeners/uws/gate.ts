@@ -5,6 +5,7 @@
  */
 import type { ErrorCode } from "../../engine/model/errors.js";
 import { type HeaderList, RequestHead } from "../../engine/model/request.js";
+import { readUpgrade, type UpgradeRequest } from "./upgrade.js";
 
 export interface GatePolicy {
   readonly scheme: "http" | "https";
@@ -21,6 +22,9 @@ export class GateVerdict {
   detail = "";
   /** The client asked to close in a form that uWebSockets.js overlooks, such as `Connection: close, te`. */
   wantsClose = false;
+  hasUpgrade = false;
+  /** The upgrade that `head.isWebSocket` stands for. */
+  upgrade: UpgradeRequest | null = null;
   /** Where the body ends is beyond doubt. When false, the connection must not be read any further. */
   isFramingSound = true;
 
@@ -55,7 +59,6 @@ const METHOD_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const CONTENT_LENGTH = /^[0-9]{1,15}$/;
 const HOST = /^(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,254}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/;
 const CLOSE_TOKEN = /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i;
-const WEBSOCKET_TOKEN = /(?:^|,)[ \t]*websocket[ \t]*(?:\/|,|$)/i;
 
 /** Bytes of the request line and the empty line besides method and target. */
 const REQUEST_LINE_OVERHEAD = 14;
@@ -71,6 +74,7 @@ export function gate(method: string, path: string, query: string | undefined, he
   checkTarget(verdict);
   checkFields(verdict, policy);
   const { head } = verdict;
+  if (verdict.hasUpgrade && verdict.code === null) checkUpgrade(verdict);
   if (verdict.code === null && policy.maxBodyBytes > 0 && head.bodyLength > policy.maxBodyBytes) {
     verdict.refuse("body-too-large", `Content-Length exceeds ${policy.maxBodyBytes} bytes`);
   }
@@ -163,9 +167,18 @@ function checkField(verdict: GateVerdict, name: string, value: string): void {
       if (value.toLowerCase() !== "100-continue") verdict.refuse("expectation-failed", "only 100-continue can be expected");
       return;
     case "upgrade":
-      // Any other upgrade, h2c included, may be ignored (RFC 9110 §7.8).
-      if (WEBSOCKET_TOKEN.test(value)) verdict.refuse("method-not-supported", "WebSocket upgrades are not available yet");
-      return;
+      verdict.hasUpgrade = true;
+  }
+}
+
+function checkUpgrade(verdict: GateVerdict): void {
+  const upgrade = readUpgrade(verdict.head);
+  if (upgrade === null) return;
+  if (upgrade.flaw === "malformed") verdict.refuse("bad-request", "malformed WebSocket upgrade");
+  else if (upgrade.flaw === "version") verdict.refuse("websocket-version", "Sec-WebSocket-Version must be 13");
+  else {
+    verdict.head.isWebSocket = true;
+    verdict.upgrade = upgrade;
   }
 }
 

@@ -5,12 +5,22 @@
 import { type AddressInfo, createServer } from "node:net";
 import type { ListenerSpec, ListenerTlsSpec } from "../../engine/model/snapshot.js";
 import type { Acceptor, Timers } from "../../proxy/ports.js";
-import { loadUws, type Uws, type UwsApp, type UwsListenSocket, type UwsRequest, type UwsResponse } from "./addon.js";
+import {
+  loadUws,
+  type Uws,
+  type UwsApp,
+  type UwsListenSocket,
+  type UwsRequest,
+  type UwsResponse,
+  type UwsUpgradeContext,
+  type UwsWebSocketBehavior,
+} from "./addon.js";
 import { type BodyLimits, RequestBody } from "./body.js";
 import type { GatePolicy, GateVerdict } from "./gate.js";
 import { readRequest } from "./request-reader.js";
 import { ResponseWriter, type WriterContext } from "./response-writer.js";
 import { serverNames, tlsOptions } from "./tls.js";
+import { type ClientWebSocketOwner, UpgradeOffer, webSocketBehavior } from "./web-socket.js";
 
 export interface UwsListenerOptions {
   /** An exception where none should be: it has cost one response. Default: standard error. */
@@ -53,7 +63,7 @@ export function createUwsListener(spec: ListenerSpec, acceptor: Acceptor, timers
 /** Between finding a free port and binding it, somebody else may take it. */
 const MAX_FREE_PORT_ATTEMPTS = 5;
 
-class Listener implements UwsListener, WriterContext {
+class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   readonly acceptor: Acceptor;
   readonly onBug: (error: unknown) => void;
   connections = 0;
@@ -67,6 +77,7 @@ class Listener implements UwsListener, WriterContext {
   readonly #app: UwsApp;
   readonly #gatePolicy: GatePolicy;
   readonly #bodyLimits: BodyLimits;
+  readonly #webSocketBehavior: UwsWebSocketBehavior;
   #socket: UwsListenSocket | null = null;
   #isClosed = false;
   #waiting: ResponseWriter[] = [];
@@ -87,6 +98,7 @@ class Listener implements UwsListener, WriterContext {
     };
     const held = { bytes: 0, maxBytes: options.maxHeldBytes };
     this.#bodyLimits = { maxBytes: limits.maxBodyBytes, requestMs: timeouts.requestMs, held };
+    this.#webSocketBehavior = webSocketBehavior(this.#uws, spec.webSocket, (res, req, context) => this.#onRequest(res, req, context));
     this.#app = this.#createApp(spec.tls);
   }
 
@@ -143,22 +155,26 @@ class Listener implements UwsListener, WriterContext {
   }
 
   #createApp(tls: ListenerTlsSpec | null): UwsApp {
-    const handler = (res: UwsResponse, req: UwsRequest) => this.#onRequest(res, req);
-    const app = tls === null ? this.#uws.App().any("/*", handler) : this.#createTlsApp(tls, handler);
+    const app = tls === null ? this.#register(this.#uws.App()) : this.#createTlsApp(tls);
     app.filter((res, change) => this.#onConnectionChange(res, change));
     return app;
   }
 
   /** A registered name has a router of its own, which begins empty. */
-  #createTlsApp(tls: ListenerTlsSpec, handler: (res: UwsResponse, req: UwsRequest) => void): UwsApp {
+  #createTlsApp(tls: ListenerTlsSpec): UwsApp {
     const [first] = tls.certificates;
     if (first === undefined) throw new Error(`listener ${this.#spec.name} has no certificate`);
-    const app = this.#uws.SSLApp(tlsOptions(first)).any("/*", handler);
+    const app = this.#register(this.#uws.SSLApp(tlsOptions(first)));
     for (const { name, certificate } of serverNames(tls.certificates)) {
       app.addServerName(name, tlsOptions(certificate));
-      app.domain(name).any("/*", handler);
+      this.#register(app.domain(name));
     }
     return app;
+  }
+
+  /** A request for a WebSocket goes to the first of the two; what only looks like one is a plain request. */
+  #register(app: UwsApp): UwsApp {
+    return app.ws("/*", this.#webSocketBehavior).any("/*", (res, req) => this.#onRequest(res, req, null));
   }
 
   #onConnectionChange(res: UwsResponse, change: number): void {
@@ -169,12 +185,19 @@ class Listener implements UwsListener, WriterContext {
     res.close();
   }
 
+  /** The addon's filter does not report the end of a connection that was upgraded. */
+  onWebSocketClosed(): void {
+    this.connections--;
+    this.#onConnection(-1);
+  }
+
   /** Runs inside the addon: an exception that leaves it ends the process, and so does a request without `onAborted`. */
-  #onRequest(res: UwsResponse, req: UwsRequest): void {
+  #onRequest(res: UwsResponse, req: UwsRequest, context: UwsUpgradeContext | null): void {
     let writer: ResponseWriter | null = null;
     try {
       const verdict = readRequest(req, res, this.#gatePolicy);
       writer = new ResponseWriter(res, this, verdict.head.method === "HEAD");
+      if (verdict.upgrade !== null && context !== null) writer.offer = new UpgradeOffer(verdict.upgrade, context, this);
       this.#dispatch(verdict, res, writer);
     } catch (error) {
       if (writer !== null) writer.crash(error);

@@ -17,9 +17,11 @@
  * 8. Every call on a finished or aborted response throws: `#state` knows, and ours are no-ops then.
  */
 import type { Acceptor, Downstream, DownstreamHandler } from "../../proxy/ports.js";
+import type { WebSocketEnd, WebSocketEvents } from "../../proxy/web-socket-ports.js";
 import type { UwsResponse } from "./addon.js";
 import type { BodyOwner, RequestBody } from "./body.js";
 import { type EncodedHead, encodeHead, statusLine, withField } from "./response-head.js";
+import type { UpgradeOffer } from "./web-socket.js";
 
 /** What all responses of one listener share. */
 export interface WriterContext {
@@ -44,6 +46,7 @@ const MAX_HELD_BYTES = 64 * 1024;
 /** A body of unknown length that begins smaller waits for the end of the turn: if it ends there, one write carries all. */
 const MAX_COALESCED_BYTES = 8 * 1024;
 
+const SWITCHING_PROTOCOLS = 101;
 const EMPTY = Buffer.alloc(0);
 
 export class ResponseWriter implements Downstream, BodyOwner {
@@ -53,6 +56,8 @@ export class ResponseWriter implements Downstream, BodyOwner {
   mustClose = false;
   /** It should not, and the response says so. */
   shouldClose = false;
+  /** Set when the request asks for a WebSocket. */
+  offer: UpgradeOffer | null = null;
 
   readonly #res: UwsResponse;
   readonly #context: WriterContext;
@@ -108,6 +113,26 @@ export class ResponseWriter implements Downstream, BodyOwner {
     if (this.#isHolding || this.#collectsAll()) return this.#hold(chunk);
     if (this.#framing === "chunked" && this.#state === "stated" && chunk.length <= MAX_COALESCED_BYTES) return this.#coalesce(chunk);
     return this.#send(chunk);
+  }
+
+  /** Never inside the request's callback: services answer in a later turn. */
+  acceptWebSocket(headers: readonly string[], protocol: string, events: WebSocketEvents): WebSocketEnd | null {
+    const { offer } = this;
+    if (this.#state !== "idle" || offer === null) return null;
+    const head = encodeHead(headers);
+    if (head === null) {
+      this.crash(new Error("a response head holds a name or value that cannot be sent"));
+      return null;
+    }
+    this.#status = SWITCHING_PROTOCOLS;
+    this.#head = head;
+    let end: WebSocketEnd | null = null;
+    this.#corked(() => {
+      this.#emitHead();
+      this.#finish();
+      end = offer.accept(this.#res, protocol, events);
+    });
+    return end;
   }
 
   takeBack(): boolean {

@@ -3,7 +3,7 @@
  * checked once and remembered; the memory is bounded, and a name that no longer fits is simply checked every time.
  */
 
-export type FieldKind = "plain" | "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "hop-by-hop";
+export type FieldKind = "plain" | "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "upgrade" | "hop-by-hop";
 
 export interface FieldName {
   readonly name: string;
@@ -28,7 +28,7 @@ const KINDS: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>([
   ["proxy-connection", "hop-by-hop"],
   ["te", "hop-by-hop"],
   ["trailer", "hop-by-hop"],
-  ["upgrade", "hop-by-hop"],
+  ["upgrade", "upgrade"],
 ]);
 
 const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([

@@ -27,6 +27,8 @@ export class HeadParser {
   isChunked = false;
   saysClose = false;
   saysKeepAlive = false;
+  /** `Connection: upgrade` with `Upgrade: websocket` (RFC 9110 §7.8). */
+  saysWebSocket = false;
   /** From `Keep-Alive: timeout=N`; -1 when absent. */
   keepAliveTimeoutS = -1;
 
@@ -40,6 +42,7 @@ export class HeadParser {
   /** Bytes of the lines taken so far. */
   #bytesTaken = 0;
   #fieldCount = 0;
+  #upgrade = "";
   /** Other fields that Connection names: they concern this hop only (RFC 9110 §7.6.1). */
   #named: string[] = [];
 
@@ -57,7 +60,9 @@ export class HeadParser {
     this.isChunked = false;
     this.saysClose = false;
     this.saysKeepAlive = false;
+    this.saysWebSocket = false;
     this.keepAliveTimeoutS = -1;
+    this.#upgrade = "";
   }
 
   /** Forbidden fields are dropped; nothing but `headers` changes. */
@@ -192,6 +197,7 @@ export class HeadParser {
     else if (kind === "transfer-encoding") this.#transferEncoding(hasTab ? "" : value);
     else if (kind === "connection") this.#connection(value);
     else if (kind === "keep-alive") this.keepAliveTimeoutS = keepAliveTimeout(value);
+    else if (kind === "upgrade") this.#upgrade += value.toLowerCase();
   }
 
   #contentLength(value: string): void {
@@ -230,6 +236,7 @@ export class HeadParser {
     this.isComplete = true;
     const named = this.#named;
     if (named.length === 0) return;
+    this.saysWebSocket = this.#upgrade === "websocket" && named.includes("upgrade");
     const { headers } = this;
     let kept = 0;
     for (let i = 0; i < headers.length; i += 2) {

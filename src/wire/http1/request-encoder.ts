@@ -20,14 +20,19 @@ export interface OutgoingRequest {
 
 export const LAST_CHUNK = "0\r\n\r\n";
 
+const WEBSOCKET_UPGRADE = "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n";
+
 /**
  * A char that would end a line or a string early, now or after its high byte is cut off on the way into a latin1 buffer
  * (U+010A becomes LF).
  */
 const DANGEROUS = /[\0\r\n\u0100-\uffff]/;
 
-/** Null when a part could be read as more than itself: the caller has let something unchecked through. */
-export function encodeRequestHead(request: OutgoingRequest): string | null {
+/**
+ * Null when a part could be read as more than itself: the caller has let something unchecked through.
+ * @param webSocketKey asks for a switch to WebSocket with this Sec-WebSocket-Key (RFC 6455 §4.1); "": it does not
+ */
+export function encodeRequestHead(request: OutgoingRequest, webSocketKey = ""): string | null {
   const { authority, headers, method, target } = request;
   if (DANGEROUS.test(authority) || !isOneWord(method) || !isOneWord(target)) return null;
   let head = `${method} ${target} HTTP/1.1\r\nhost: ${authority}\r\n`;
@@ -38,7 +43,7 @@ export function encodeRequestHead(request: OutgoingRequest): string | null {
     if (DANGEROUS.test(name) || DANGEROUS.test(value)) return null;
     head += `${name}: ${value}\r\n`;
   }
-  return head + framing(request);
+  return head + (webSocketKey === "" ? framing(request) : `${WEBSOCKET_UPGRADE}sec-websocket-key: ${webSocketKey}\r\n\r\n`);
 }
 
 /** A space in the request line would move its borders. */

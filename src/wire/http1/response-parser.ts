@@ -34,6 +34,8 @@ export class ResponseParser {
   canPersist = false;
   /** From `Keep-Alive: timeout=N`; -1 when absent. */
   keepAliveTimeoutS = -1;
+  /** The response was the 101 that `start` allowed: what follows it is no HTTP. */
+  isUpgraded = false;
 
   readonly #events: ResponseEvents;
   readonly #limits: Http1Limits;
@@ -41,6 +43,7 @@ export class ResponseParser {
   readonly #body: BodyDecoder;
   #phase: Phase = "done";
   #isHeadRequest = false;
+  #mayUpgrade = false;
   #interimCount = 0;
   #status = 0;
   #minorVersion = 1;
@@ -51,8 +54,8 @@ export class ResponseParser {
     this.#body = new BodyDecoder(events, this.#head, limits);
   }
 
-  /** Expect the response to one request. */
-  start(method: string): void {
+  /** Expect the response to one request. @param mayUpgrade the request asked for WebSocket: 101 is a final status */
+  start(method: string, mayUpgrade = false): void {
     this.isComplete = false;
     this.refusal = null;
     this.trailers = null;
@@ -60,6 +63,8 @@ export class ResponseParser {
     this.keepAliveTimeoutS = -1;
     this.#phase = "head";
     this.#isHeadRequest = method === "HEAD";
+    this.#mayUpgrade = mayUpgrade;
+    this.isUpgraded = false;
     this.#interimCount = 0;
     this.#startHead();
   }
@@ -97,11 +102,19 @@ export class ResponseParser {
       this.#refuse(refusal);
       return true;
     }
+    if (this.#status === 101) return this.#upgraded();
     if (this.#status < 200) {
       this.#startHead();
       return true;
     }
     return this.#finalHead();
+  }
+
+  #upgraded(): boolean {
+    this.#phase = "done";
+    this.isComplete = true;
+    this.isUpgraded = true;
+    return this.#events.onHead(this.#status, this.#head.headers, 0);
   }
 
   #finalHead(): boolean {
@@ -135,7 +148,7 @@ export class ResponseParser {
 
   #interimRefusal(): Refusal | null {
     if (this.#status >= 200) return null;
-    if (this.#status === 101) return "unexpected-upgrade";
+    if (this.#status === 101) return this.#mayUpgrade && this.#minorVersion === 1 && this.#head.saysWebSocket ? null : "unexpected-upgrade";
     if (this.#minorVersion === 0) return "interim-in-http-1.0";
     return ++this.#interimCount > this.#limits.maxInterimResponses ? "too-many-interim" : null;
   }

@@ -23,6 +23,7 @@ test("a listener without direction is ingress, hardened and limited", () => {
     trustedProxies: [],
     limits: { maxHeaderBytes: 16_384, maxBodyBytes: 10_485_760, maxConnections: 10_000 },
     timeouts: { requestMs: 60_000, streamIdleMs: 300_000 },
+    webSocket: { maxMessageBytes: 1_048_576, maxQueueBytes: 1_048_576, idleMs: 120_000, maxAgeMs: 0, isCompressed: false },
     hardening: { normalisePath: true, refuseEncodedSlashes: true, refuseUnderscoreHeaders: true, dropForwardedHeaders: true },
   });
 });
@@ -91,6 +92,7 @@ test("a service is plain HTTP/1.1, round robin, with 1,024 connections per endpo
     keepAliveMs: 60_000,
     maxConnections: 1024,
     maxPendingRequests: 1024,
+    maxWebSockets: 10_000,
   });
 });
 

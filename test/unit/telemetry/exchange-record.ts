@@ -30,6 +30,7 @@ export function exchangeRecord(
     upstreamHeadAt: 1003.5,
     completedAt: 1004,
     traceId: "",
+    closeCode: 0,
     ...rest,
   };
 }

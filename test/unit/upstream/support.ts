@@ -6,16 +6,18 @@ import type { UpstreamTarget } from "../../../src/engine/model/endpoint.js";
 import type { ErrorCode } from "../../../src/engine/model/errors.js";
 import type { Connector, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../../../src/proxy/ports.js";
 import { createTimerWheel } from "../../../src/proxy/timer-wheel.js";
+import type { UpstreamWebSocket } from "../../../src/proxy/web-socket-ports.js";
 import type { Http1Connector } from "../../../src/upstream/http1-connector.js";
 import { createHttp1Connector } from "../../../src/upstream/http1-connector.js";
 
 export function targetOf(port: number, change: Partial<UpstreamTarget> = {}): UpstreamTarget {
-  const limits = { connectTimeoutMs: 2000, keepAliveMs: 10_000, maxConnections: 100, maxPendingRequests: 100 };
+  const limits = { connectTimeoutMs: 2000, keepAliveMs: 10_000, maxConnections: 100, maxPendingRequests: 100, maxWebSockets: 100 };
   return { key: `http://127.0.0.1:${port}`, host: "127.0.0.1", port, tls: null, ...limits, ...change };
 }
 
 export function requestOf(change: Partial<UpstreamRequest> = {}): UpstreamRequest {
-  return { method: "GET", target: "/", authority: "a.test", headers: [], bodyLength: 0, hasZeroLength: false, isFresh: false, ...change };
+  const request = { method: "GET", target: "/", authority: "a.test", headers: [], bodyLength: 0 };
+  return { ...request, hasZeroLength: false, isWebSocket: false, isFresh: false, ...change };
 }
 
 /** Takes notes; `over` resolves with the last of them. */
@@ -30,6 +32,7 @@ export class Notes implements UpstreamHandler {
   error: ErrorCode | "" = "";
   detail = "";
   call: UpstreamCall | null = null;
+  webSocket: UpstreamWebSocket | null = null;
   /** `end`, or the error code. */
   readonly over: Promise<string>;
   readonly #resolve: (outcome: string) => void;
@@ -68,6 +71,14 @@ export class Notes implements UpstreamHandler {
 
   onReadEnd(): void {
     this.events.push("read-end");
+  }
+
+  onUpgrade(headers: string[], socket: UpstreamWebSocket): void {
+    this.events.push("upgrade");
+    this.status = 101;
+    this.headers = headers;
+    this.webSocket = socket;
+    this.#resolve("upgrade");
   }
 
   onEnd(trailers: string[] | null): void {

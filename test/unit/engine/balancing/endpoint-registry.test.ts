@@ -13,7 +13,13 @@ describe("endpoint registry", () => {
     );
     assert.equal(plain?.id, "a.internal:8080");
     assert.deepEqual([plain?.weight, plain?.zone, plain?.labels, plain?.inFlight], [3, "z1", { version: "v1" }, 0]);
-    const limits = { connectTimeoutMs: 5_000, keepAliveMs: 60_000, maxConnections: 1_024, maxPendingRequests: 1_024 };
+    const limits = {
+      connectTimeoutMs: 5_000,
+      keepAliveMs: 60_000,
+      maxConnections: 1_024,
+      maxPendingRequests: 1_024,
+      maxWebSockets: 10_000,
+    };
     assert.deepEqual(plain?.target, { key: "http1|a.internal|8080", host: "a.internal", port: 8080, tls: null, ...limits });
     assert.equal(ipv6?.id, "[::1]:80");
     assert.equal(ipv6?.target.host, "::1");

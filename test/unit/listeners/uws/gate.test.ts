@@ -11,6 +11,7 @@ function pass(method: string, path: string, query: string | undefined, fields: r
 }
 
 const HOST = ["host", "a.test"];
+const UPGRADE = ["upgrade", "h2c, websocket", "connection", "keep-alive, Upgrade", "sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="];
 
 /** [what, method, path, query, fields, code, is the framing sound?] */
 const REFUSED: [string, string, string, string | undefined, string[], string, boolean][] = [
@@ -58,8 +59,8 @@ const REFUSED: [string, string, string, string | undefined, string[], string, bo
   ["name with an underscore", "GET", "/", undefined, [...HOST, "a_b", "a"], "bad-request", true],
   ["other Expect", "GET", "/", undefined, [...HOST, "expect", "tea"], "expectation-failed", true],
   ["two Expects, one other", "GET", "/", undefined, [...HOST, "expect", "100-continue", "expect", "x"], "expectation-failed", true],
-  ["WebSocket", "GET", "/", undefined, [...HOST, "upgrade", "WebSocket"], "method-not-supported", true],
-  ["WebSocket in a list", "GET", "/", undefined, [...HOST, "upgrade", "h2c, websocket"], "method-not-supported", true],
+  ["WebSocket without its other fields", "GET", "/", undefined, [...HOST, "upgrade", "WebSocket"], "bad-request", true],
+  ["WebSocket of another version", "GET", "/", undefined, [...HOST, ...UPGRADE, "sec-websocket-version", "8"], "websocket-version", true],
   ["body too large", "POST", "/", undefined, [...HOST, "content-length", "1001"], "body-too-large", true],
   ["head too large", "GET", "/", undefined, [...HOST, "x", "a".repeat(16_384)], "headers-too-large", true],
   ["empty Content-Length", "POST", "/", undefined, [...HOST, "content-length", ""], "bad-request", false],
