@@ -170,7 +170,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
     }
     socket.once(this.#isTls ? "secureConnect" : "connect", () => this.#onOpen());
     socket.on("drain", () => this.#onDrain());
-    socket.on("end", () => this.#onEnd());
+    socket.on("end", () => this.#onSocketEnd());
     socket.on("error", (error) => this.#onError(error));
     socket.on("close", () => this.#onClose());
   }
@@ -234,6 +234,16 @@ export class Http1Connection implements Carrier, ResponseEvents {
   #read(): void {
     if (!this.#isReading) this.#socket.resume();
     this.#isReading = true;
+  }
+
+  /**
+   * libuv reports a reset that it sees together with the last bytes as an orderly end (it takes POLLHUP for that). A body
+   * that only the end frames would then look whole. What tells them apart: after a reset there is no peer any more.
+   */
+  #onSocketEnd(): void {
+    const isReset = this.#state === "open" && this.#socket.remoteAddress === undefined;
+    if (isReset) this.#fail("upstream-reset", "reset behind the last bytes");
+    else this.#onEnd();
   }
 
   #onEnd(): void {

@@ -83,6 +83,11 @@ describe("connecting", () => {
   });
 });
 
+function writeAndReset(socket: Socket, text: string): void {
+  socket.write(text);
+  socket.resetAndDestroy();
+}
+
 describe("a service that", () => {
   const rows: [string, string, string, (socket: Socket) => void][] = [
     ["closes without an answer", "upstream-closed", "", (socket) => socket.end()],
@@ -97,6 +102,9 @@ describe("a service that", () => {
       (socket) => socket.end(`${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`),
     ],
     ["closes within the trailers", "upstream-closed", "", (socket) => socket.end(`${OK}Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n`)],
+    // Bytes and reset are seen at once, which libuv reports as an orderly end.
+    ["resets behind a body that its end frames", "upstream-reset", "abc", (socket) => writeAndReset(socket, `${OK}\r\nabc`)],
+    ["resets behind a part of a body", "upstream-reset", "ab", (socket) => writeAndReset(socket, `${OK}Content-Length: 3\r\n\r\nab`)],
     ["answers garbage", "upstream-protocol", "", (socket) => socket.write("SSH-2.0-nothing\r\n")],
     ["answers in TLS", "upstream-protocol", "", (socket) => socket.write(Buffer.from("1503010002022800", "hex"))],
     [
