@@ -165,23 +165,23 @@ test("a response that starts while the upload is paused frees the upload first, 
   raw.destroy();
 });
 
-test("an answer before the end of the upload leaves the connection usable", async () => {
-  harness.onRequest = (one) => setImmediate(() => reply(one.downstream, 401, "early"));
-  const raw = await connectRaw(harness);
-  raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345");
-  await raw.until((text) => hasResponses(text, 1));
-  raw.send("67890");
-  await turn();
-  await turn();
-  raw.send(GET);
-  const text = await raw.until((received) => hasResponses(received, 2));
-  assert.deepEqual(
-    parseResponses(text).map((response) => response.body),
-    ["early", "early"],
-  );
-  assert.equal(harness.seen.length, 2);
-  raw.destroy();
-});
+// Left open, it would never be closed again: the addon has no idle timer after an upload that ends behind its answer.
+for (const status of [401, 204]) {
+  test(`an answer (${status}) before the end of the upload is whole at once, and the connection closes with the upload`, async () => {
+    harness.onRequest = (one) => setImmediate(() => reply(one.downstream, status, status === 204 ? "" : "early"));
+    const raw = await connectRaw(harness);
+    raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345");
+    const text = await raw.until((received) => hasResponses(received, 1));
+    assert.equal(parseResponses(text)[0]?.headers.get("connection"), "close");
+    assert.equal(parseResponses(text)[0]?.body, status === 204 ? "" : "early");
+    assert.equal(raw.closedBy(), null, "not reset under the upload");
+    raw.send("67890");
+    await raw.untilClosed();
+    assert.equal(raw.closedBy(), "end", "an orderly close");
+    assert.equal(harness.seen.length, 1);
+    assert.deepEqual(harness.bugs, []);
+  });
+}
 
 test("a Content-Length above the limit is answered 413 at once, and the client can read it while it uploads", async () => {
   const raw = await connectRaw(harness);

@@ -14,7 +14,9 @@
  *    `endWithoutBody` never with arguments: it leaves the response pending, or reports a length of 2^63.
  * 6. HEAD, 204 and 304: the addon would send a body; `Content-Length` of HEAD is a field of ours.
  * 7. A paused request body is resumed before the first response byte (body.ts).
- * 8. Every call on a finished or aborted response throws: `#state` knows, and ours are no-ops then.
+ * 8. A response does not end before its upload if that can be helped: the last byte of an upload switches the addon's idle
+ *    timer off, and only the end of a response switches it on again. The connection could then idle for ever.
+ * 9. Every call on a finished or aborted response throws: `#state` knows, and ours are no-ops then.
  */
 import type { Acceptor, Downstream, DownstreamHandler } from "../../proxy/ports.js";
 import type { WebSocketEnd, WebSocketEvents } from "../../proxy/web-socket-ports.js";
@@ -323,7 +325,7 @@ export class ResponseWriter implements Downstream, BodyOwner {
   #sendWhole(body: Uint8Array): true {
     this.body?.onResponseStart();
     const isBodiless = this.#framing === "none";
-    if (this.mustClose && (isBodiless || this.#isUploading())) this.#sendAndLinger(isBodiless ? null : body);
+    if (this.#isUploading() || (this.mustClose && isBodiless)) this.#sendAndLinger(isBodiless ? null : body);
     else if (isBodiless) this.#sendBodiless();
     else this.#sendEnd(body);
     return true;
@@ -334,11 +336,9 @@ export class ResponseWriter implements Downstream, BodyOwner {
   }
 
   #sendEnd(body: Uint8Array): void {
-    const isLast = this.mustClose || (this.shouldClose && !this.#isUploading());
-    if (this.shouldClose && !isLast) this.#addConnectionClose();
     this.#corked(() => {
       this.#emitHead();
-      this.#res.end(body, isLast);
+      this.#res.end(body, this.mustClose || this.shouldClose);
     });
     this.#finish();
   }
@@ -353,8 +353,8 @@ export class ResponseWriter implements Downstream, BodyOwner {
   }
 
   /**
-   * For what `end(…, true)` cannot do: close after a response without a body, or while the client is still uploading.
-   * Closing at once would answer its bytes with a reset, which often destroys the reply before the client has read
+   * For what `end(…, true)` cannot do: close after a response without a body, or while the client is still uploading
+   * (which all must that are answered so early: rule 8). Closing at once would answer its bytes with a reset, which often destroys the reply before the client has read
    * it. So the complete reply goes out as part of the head (the addon writes fields verbatim and ends them with CRLF,
    * here the end of a chunked body), the upload is read and forgotten for a moment, and then the connection closes.
    */
