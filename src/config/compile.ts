@@ -95,6 +95,7 @@ function compileListener(listener: CompleteListener, path: DocumentPath, input: 
     limits: {
       maxHeaderBytes: bytes(listener.limits.maxHeaderBytes),
       maxBodyBytes: bytes(listener.limits.maxBodyBytes),
+      minBodyBytesPerSecond: bytes(listener.limits.minBodyBytesPerSecond),
       maxConnections: listener.limits.maxConnections,
     },
     timeouts: { requestMs: milliseconds(listener.timeouts.request), streamIdleMs: milliseconds(listener.timeouts.streamIdle) },

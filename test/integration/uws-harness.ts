@@ -34,6 +34,7 @@ export class Seen implements DownstreamHandler {
   readonly chunks: Uint8Array[] = [];
   isBodyComplete = false;
   bodyError: ErrorCode | null = null;
+  bodyErrorDetail = "";
   drains = 0;
   aborts = 0;
   onChunk: (chunk: Uint8Array, isLast: boolean) => void = () => {};
@@ -60,8 +61,9 @@ export class Seen implements DownstreamHandler {
     this.onChunk(chunk, isLast);
   }
 
-  onBodyError(code: ErrorCode): void {
+  onBodyError(code: ErrorCode, detail: string): void {
     this.bodyError = code;
+    this.bodyErrorDetail = detail;
     this.onFailed(code);
   }
 
@@ -117,7 +119,13 @@ export function listenerSpec(options: HarnessOptions = {}): ListenerSpec {
     tls: options.tls ?? null,
     hostnames: [],
     trustedProxies: [],
-    limits: { maxHeaderBytes: 16_384, maxBodyBytes: 10 * 1024 * 1024, maxConnections: 1000, ...options.limits },
+    limits: {
+      maxHeaderBytes: 16_384,
+      maxBodyBytes: 10 * 1024 * 1024,
+      minBodyBytesPerSecond: 240,
+      maxConnections: 1000,
+      ...options.limits,
+    },
     timeouts: { requestMs: options.requestMs ?? 60_000, streamIdleMs: 300_000 },
     webSocket: { maxMessageBytes: 1024 * 1024, maxQueueBytes: 1024 * 1024, idleMs: 120_000, maxAgeMs: 0, isCompressed: false },
     hardening: {

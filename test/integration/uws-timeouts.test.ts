@@ -11,7 +11,7 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 let harness: Harness;
 before(async () => {
-  harness = await startHarness({ requestMs: 60_000 });
+  harness = await startHarness({ requestMs: 60_000, limits: { minBodyBytesPerSecond: 0 } });
 });
 after(() => harness.listener.close());
 

@@ -25,6 +25,13 @@ const tls = z.strictObject({
 const limits = z.strictObject({
   maxHeaderBytes: size().default("16KiB").describe("Request line and fields together; more is answered with 431."),
   maxBodyBytes: size().optional().describe("Request body; 0: unlimited. Default: 10MiB on ingress, unlimited elsewhere."),
+  minBodyBytesPerSecond: size()
+    .default(240)
+    .describe(
+      "A request body that falls 5 s behind this rate is answered with 408 and its connection closed; 0 disables. A fast start makes up for " +
+        "at most 30 s of silence later; time in which the service does not take the body does not count. " +
+        "Danger: uploads that are quiet by design, such as long chunked streams of events, need 0.",
+    ),
   maxConnections: z.int().min(1).max(10_000_000).default(10_000).describe("Open connections per worker."),
 });
 

@@ -57,6 +57,8 @@ export interface ListenerLimits {
   readonly maxHeaderBytes: number;
   /** 0: unlimited. */
   readonly maxBodyBytes: number;
+  /** 0: a body may arrive as slowly as it likes. */
+  readonly minBodyBytesPerSecond: number;
   readonly maxConnections: number;
 }
 

@@ -12,9 +12,12 @@ import type { ErrorCode } from "../../engine/model/errors.js";
 import type { DownstreamHandler, Timer, Timers } from "../../proxy/ports.js";
 import type { UwsResponse } from "./addon.js";
 import { type HeldBudget, HeldBytes, SMALL_PIECE_BYTES } from "./held-bytes.js";
+import { UploadPace } from "./upload-pace.js";
 
 /** uWebSockets.js drops uploads below 16 KB/s, or silent ones, 10 to 14 s after it last re-armed its timer. */
 const REARM_MS = 4_000;
+/** An upload that is always on the brink of being too slow is not looked at more often. */
+const MIN_LOOK_MS = 500;
 /** How long a refused upload may go on after its reply, so that a reset does not destroy the reply on its way. */
 const LINGER_MS = 2_000;
 /** Above this a paused body no longer looks whether its client is still there: looking may bring another read. */
@@ -27,6 +30,8 @@ export interface BodyLimits {
   readonly maxBytes: number;
   /** Head to last byte; 0: unlimited. */
   readonly requestMs: number;
+  /** 0: as slow as it likes. */
+  readonly minBytesPerSecond: number;
   /**
    * What the bodies of a listener keep together at most against their exchanges' wish. Generous, because `pause` takes
    * effect late: as long as its 512 KiB buffer comes back full, the addon reads on in one go, and from a fast client on
@@ -53,6 +58,7 @@ export class RequestBody {
   readonly #limits: BodyLimits;
   readonly #timer: Timer;
   readonly #startedAt = performance.now();
+  readonly #pace: UploadPace | null;
   #phase: "receiving" | "discarding" | "gone" = "receiving";
   #isComplete = false;
   #receivedBytes = 0;
@@ -72,6 +78,7 @@ export class RequestBody {
     this.#owner = owner;
     this.#limits = limits;
     this.#held = new HeldBytes(limits.held);
+    this.#pace = limits.minBytesPerSecond === 0 ? null : new UploadPace(limits.minBytesPerSecond, this.#startedAt);
     this.#timer = timers.create(() => this.#tick());
     res.onData((chunk, isLast) => this.#onData(chunk, isLast));
     this.#armTimer();
@@ -90,11 +97,13 @@ export class RequestBody {
 
   pause(): void {
     this.#isPaused = true;
+    this.#pace?.pause(performance.now());
     this.#stop();
   }
 
   resume(): void {
     this.#isPaused = false;
+    this.#pace?.resume(performance.now());
     if (!this.#tryDeliverHeld()) return;
     if (!this.#isPaused) this.#unstop();
   }
@@ -210,7 +219,8 @@ export class RequestBody {
   #armTimer(): void {
     const { requestMs } = this.#limits;
     const leftMs = requestMs === 0 ? REARM_MS : requestMs - (performance.now() - this.#startedAt);
-    this.#timer.arm(Math.max(0, Math.min(REARM_MS, leftMs)));
+    const paceMs = this.#pace === null ? REARM_MS : Math.max(MIN_LOOK_MS, this.#pace.patienceMs);
+    this.#timer.arm(Math.max(0, Math.min(REARM_MS, leftMs, paceMs)));
   }
 
   #tick(): void {
@@ -224,9 +234,14 @@ export class RequestBody {
   }
 
   #watch(): void {
-    const { requestMs } = this.#limits;
-    if (requestMs > 0 && performance.now() - this.#startedAt >= requestMs) {
+    const { requestMs, minBytesPerSecond } = this.#limits;
+    const nowMs = performance.now();
+    if (requestMs > 0 && nowMs - this.#startedAt >= requestMs) {
       this.#fail("request-timeout", `the body did not arrive within ${requestMs} ms`);
+      return;
+    }
+    if (this.#pace?.isTooSlow(nowMs, this.#receivedBytes) === true) {
+      this.#fail("request-timeout", `the body arrives at less than ${minBytesPerSecond} bytes per second`);
       return;
     }
     if (!this.#isStopped) this.#rearm();

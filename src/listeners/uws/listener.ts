@@ -97,7 +97,8 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
       refuseUnderscoreHeaders: hardening.refuseUnderscoreHeaders,
     };
     const held = { bytes: 0, maxBytes: options.maxHeldBytes };
-    this.#bodyLimits = { maxBytes: limits.maxBodyBytes, requestMs: timeouts.requestMs, held };
+    const { maxBodyBytes: maxBytes, minBodyBytesPerSecond: minBytesPerSecond } = limits;
+    this.#bodyLimits = { maxBytes, requestMs: timeouts.requestMs, minBytesPerSecond, held };
     this.#webSocketBehavior = webSocketBehavior(this.#uws, spec.webSocket, (res, req, context) => this.#onRequest(res, req, context));
     this.#app = this.#createApp(spec.tls);
   }

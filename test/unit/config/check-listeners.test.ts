@@ -213,6 +213,18 @@ for (const [bind, expected] of BINDS) {
   });
 }
 
+test("the slowest upload that is put up with is a number of bytes, with or without a unit", () => {
+  const rateOf = (written: string) => {
+    const text = listener(`bind: "127.0.0.1:1", protocol: http, limits: { minBodyBytesPerSecond: ${written} }`);
+    return accept(text).snapshot.listeners[0]?.limits.minBodyBytesPerSecond;
+  };
+  assert.deepEqual(["0", "100", "1KiB"].map(rateOf), [0, 100, 1024]);
+  for (const written of ["-1", "1.5", "1KiB/s", "240bps"]) {
+    const text = listener(`bind: "127.0.0.1:1", protocol: http, limits: { minBodyBytesPerSecond: ${written} }`);
+    assert.match(refuse(text)[0] ?? "", /limits\.minBodyBytesPerSecond/, written);
+  }
+});
+
 function listeners(...binds: string[]): string {
   return `listeners: [${binds.map((bind, i) => `{ name: l${i}, bind: "${bind}", protocol: http }`).join(", ")}]`;
 }

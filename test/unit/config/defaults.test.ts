@@ -21,7 +21,7 @@ test("a listener without direction is ingress, hardened and limited", () => {
     tls: null,
     hostnames: [],
     trustedProxies: [],
-    limits: { maxHeaderBytes: 16_384, maxBodyBytes: 10_485_760, maxConnections: 10_000 },
+    limits: { maxHeaderBytes: 16_384, maxBodyBytes: 10_485_760, minBodyBytesPerSecond: 240, maxConnections: 10_000 },
     timeouts: { requestMs: 60_000, streamIdleMs: 300_000 },
     webSocket: { maxMessageBytes: 1_048_576, maxQueueBytes: 1_048_576, idleMs: 120_000, maxAgeMs: 0, isCompressed: false },
     hardening: { normalisePath: true, refuseEncodedSlashes: true, refuseUnderscoreHeaders: true, dropForwardedHeaders: true },
