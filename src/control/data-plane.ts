@@ -10,7 +10,7 @@ import { loadUws } from "../listeners/uws/addon.js";
 import { createUwsListener, type UwsListener } from "../listeners/uws/listener.js";
 import { createAcceptor } from "../proxy/acceptor.js";
 import type { Gateway } from "../proxy/gateway.js";
-import type { Observer } from "../proxy/ports.js";
+import type { ConnectionRefusal, Observer, SocketBudget } from "../proxy/ports.js";
 import type { Runtime } from "../proxy/runtime.js";
 import { createTimerWheel } from "../proxy/timer-wheel.js";
 import { type AccessLog, createAccessLog } from "../telemetry/access-log.js";
@@ -22,6 +22,7 @@ import { untilQuiet } from "./drain.js";
 import type { PrimaryMessage, StartMessage, WorkerChannel } from "./protocol.js";
 import { Questions } from "./questions.js";
 import { createRuntimeBuilder } from "./runtime-builder.js";
+import { createSocketBudget } from "./socket-budget.js";
 import { createWorkerKeys, type WorkerKeys } from "./worker-keys.js";
 
 export interface DataPlane {
@@ -39,7 +40,8 @@ const METRICS_PUSH_MS = 5_000;
 export function createDataPlane(channel: WorkerChannel, start: StartMessage, stdoutFd: number): DataPlane {
   const log = createProcessLog(`worker-${start.workerId}`);
   const timers = createTimerWheel();
-  const connector = createHttp1Connector({ timers });
+  const sockets = createSocketBudget(start.maxSockets);
+  const connector = createHttp1Connector({ timers, sockets });
   const { metrics, accessLog, observer } = createTelemetry(start, log, stdoutFd);
   const keys = createWorkerKeys((message) => channel.send(message));
   for (const keySet of start.keys) keys.receive(keySet);
@@ -54,7 +56,7 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, std
     type: "gauge",
     read: () => gateway.webSockets.size,
   });
-  const listeners = createListeners(start, source, gateway, metrics);
+  const listeners = createListeners(start, { source, gateway, metrics, sockets });
   const report = (id: number): void => channel.send({ type: "metrics", id, metrics: metrics.snapshot() });
   const push = setInterval(() => report(0), METRICS_PUSH_MS);
 
@@ -148,12 +150,15 @@ function granted(grant: LeaseGrant | null): LeaseGrant {
   return grant;
 }
 
-function createListeners(
-  { snapshot, ports, instance }: StartMessage,
-  source: { current: Runtime },
-  gateway: Gateway,
-  metrics: WorkerMetrics,
-): Map<string, UwsListener> {
+interface ListenerParts {
+  readonly source: { current: Runtime };
+  readonly gateway: Gateway;
+  readonly metrics: WorkerMetrics;
+  readonly sockets: SocketBudget;
+}
+
+function createListeners({ snapshot, ports, instance }: StartMessage, parts: ListenerParts): Map<string, UwsListener> {
+  const { source, gateway, metrics, sockets } = parts;
   // The addon takes one limit for the whole process; each listener's own is enforced by its gate.
   loadUws(Math.max(...snapshot.listeners.map((spec) => spec.limits.maxHeaderBytes)));
   const { onBug, timers } = gateway;
@@ -161,9 +166,10 @@ function createListeners(
     snapshot.listeners.map((spec) => {
       const bind = { host: spec.bind.host, port: ports[spec.name] ?? spec.bind.port };
       const acceptor = createAcceptor(spec.name, source, gateway, instance);
-      const { onOpen, onClose } = metrics.connections;
+      const { onOpen, onClose, onRefuse } = metrics.connections;
       const onConnection = (change: number): void => (change > 0 ? onOpen(spec.name) : onClose(spec.name));
-      return [spec.name, createUwsListener({ ...spec, bind }, acceptor, timers, { onBug, onConnection })];
+      const onRefusal = (reason: ConnectionRefusal): void => onRefuse(spec.name, reason);
+      return [spec.name, createUwsListener({ ...spec, bind }, acceptor, timers, { onBug, onConnection, onRefusal, sockets })];
     }),
   );
 }

@@ -9,6 +9,7 @@ import { createMetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
 import { createAdmin } from "./admin-views.js";
 import { createKeySets, type KeySets } from "./key-sets.js";
+import { openFilesWarning, readOpenFileLimit, socketsWithin } from "./open-files.js";
 import { PortUnavailable, probePort } from "./port-probe.js";
 import type { KeySetMessage } from "./protocol.js";
 import { type StopSignals, watchStopSignals } from "./stop-signals.js";
@@ -92,6 +93,7 @@ async function startGateway({ snapshot, isSingle, redactedDocument, version }: G
     snapshot,
     isSingle,
     instance: randomBytes(6).toString("hex"),
+    maxSockets: maxSockets(snapshot, isSingle, log),
     currentKeys: () => snapshot.jwtProviders.flatMap(({ name }) => keySetMessage(name, keys)),
     services: {
       lease: (request) => limits.lease(request),
@@ -116,6 +118,14 @@ async function startGateway({ snapshot, isSingle, redactedDocument, version }: G
       await admin.close();
     },
   };
+}
+
+function maxSockets({ listeners }: Snapshot, isSingle: boolean, log: ProcessLog): number {
+  const openFiles = readOpenFileLimit();
+  const sockets = socketsWithin(openFiles, isSingle ? 2 : 1);
+  const warning = openFilesWarning(listeners, openFiles, sockets);
+  if (warning !== null) log.warn({ openFiles, maxSockets: sockets }, warning);
+  return sockets;
 }
 
 function keySetMessage(provider: string, keys: KeySets): KeySetMessage[] {

@@ -24,6 +24,8 @@ export type PrimaryMessage =
       readonly keys: readonly KeySetMessage[];
       /** Ports chosen by the first worker for listeners bound to port 0. */
       readonly ports: Readonly<Record<string, number>>;
+      /** How many the worker may hold, both directions together; 0: unlimited. */
+      readonly maxSockets: number;
     }
   | { readonly type: "snapshot"; readonly snapshot: Snapshot }
   | KeySetMessage

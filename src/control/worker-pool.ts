@@ -15,6 +15,8 @@ export interface WorkerPoolOptions {
   readonly snapshot: Snapshot;
   readonly isSingle: boolean;
   readonly instance: string;
+  /** Per worker; 0: unlimited. */
+  readonly maxSockets: number;
   readonly currentKeys: () => readonly KeySetMessage[];
   readonly services: Omit<DeskServices, "log">;
   readonly metrics: MetricsAggregator;
@@ -144,8 +146,8 @@ class Pool implements WorkerPool {
   }
 
   #startMessage(worker: WorkerHandle): StartMessage {
-    const { snapshot, instance, currentKeys } = this.#options;
-    return { type: "start", workerId: worker.id, instance, snapshot, keys: currentKeys(), ports: this.ports };
+    const { snapshot, instance, maxSockets, currentKeys } = this.#options;
+    return { type: "start", workerId: worker.id, instance, snapshot, keys: currentKeys(), ports: this.ports, maxSockets };
   }
 }
 

@@ -127,6 +127,22 @@ export interface UpstreamHandler {
   onDrain(): void;
 }
 
+// ── Open files ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The sockets of a worker, both directions together: adapters count them, so that open files never run out. */
+export interface SocketBudget {
+  /** A caller's connection has been accepted. False: one too many, close it (and count that, too). */
+  openedDownstream(): boolean;
+  closedDownstream(): void;
+  /** Another connection to a service may be opened. */
+  readonly hasUpstreamRoom: boolean;
+  openedUpstream(): void;
+  closedUpstream(): void;
+}
+
+/** Why a listener closed a connection as soon as it was accepted. */
+export type ConnectionRefusal = "max-connections" | "open-files";
+
 // ── Filters ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** What a filter may read and change; implemented by the exchange. */

@@ -4,7 +4,7 @@
  * Names follow OpenTelemetry's semantic conventions where they exist, in Prometheus form; the rest begins with `windrose_`.
  */
 import { ERRORS } from "../engine/model/errors.js";
-import type { ExchangeRecord, Observer } from "../proxy/ports.js";
+import type { ConnectionRefusal, ExchangeRecord, Observer } from "../proxy/ports.js";
 import { DURATION_BOUNDS, DurationHistogram } from "./histogram.js";
 import { type MetricJson, type MetricRow, type MetricType, OVERFLOW, WORKER_START_METRIC } from "./metric-json.js";
 import { RequestCells, type ScopeCells, type SeriesCaps, seriesLabels } from "./request-cells.js";
@@ -21,6 +21,7 @@ export interface Reading {
 export interface ConnectionMetrics {
   onOpen(listenerName: string): void;
   onClose(listenerName: string): void;
+  onRefuse(listenerName: string, reason: ConnectionRefusal): void;
 }
 
 export interface WorkerMetrics {
@@ -35,6 +36,7 @@ interface ListenerCells {
   active: number;
   openConnections: number;
   connections: number;
+  readonly refusals: Map<ConnectionRefusal, number>;
 }
 
 interface ServiceCells {
@@ -76,6 +78,10 @@ export function createWorkerMetrics(workerId: number | string, caps: SeriesCaps 
     onClose(listenerName) {
       listenerCells(listeners, listenerName).openConnections--;
     },
+    onRefuse(listenerName, reason) {
+      const { refusals } = listenerCells(listeners, listenerName);
+      refusals.set(reason, (refusals.get(reason) ?? 0) + 1);
+    },
   };
   return {
     observer,
@@ -98,7 +104,7 @@ function countAttempts(cells: ServiceCells, record: ExchangeRecord): void {
 }
 
 function listenerCells(listeners: Map<string, ListenerCells>, name: string): ListenerCells {
-  return listeners.get(name) ?? addCells(listeners, name, () => ({ active: 0, openConnections: 0, connections: 0 }));
+  return listeners.get(name) ?? addCells(listeners, name, () => ({ active: 0, openConnections: 0, connections: 0, refusals: new Map() }));
 }
 
 function serviceCells(services: Map<string, ServiceCells>, name: string): ServiceCells {
@@ -193,6 +199,12 @@ function listenerMetrics(listeners: ReadonlyMap<string, ListenerCells>): MetricJ
       "Accepted downstream connections.",
       labels,
       rows((cells) => cells.connections),
+    ),
+    counter(
+      "windrose_downstream_refused_connections_total",
+      "Downstream connections closed as soon as they were accepted.",
+      ["windrose_listener", "windrose_reason"],
+      [...listeners].flatMap(([name, { refusals }]) => [...refusals].map(([reason, count]): MetricRow => [[name, reason], [count]])),
     ),
   ];
 }

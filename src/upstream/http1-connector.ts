@@ -1,6 +1,6 @@
 /** The HTTP/1.1 client of a worker: one pool per target, each gone when its last connection is. */
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
-import type { Connector, Timers, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../proxy/ports.js";
+import type { Connector, SocketBudget, Timers, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../proxy/ports.js";
 import { encodeRequestHead } from "../wire/http1/request-encoder.js";
 import { Http1Call } from "./http1-call.js";
 import type { PoolOwner } from "./http1-pool.js";
@@ -9,6 +9,8 @@ import { createWebSocketKey } from "./web-socket-handshake.js";
 
 export interface Http1ConnectorOptions {
   readonly timers: Timers;
+  /** Shared with everything else that holds sockets; default: unlimited. */
+  readonly sockets?: SocketBudget;
 }
 
 export interface Http1ConnectorStats {
@@ -30,18 +32,20 @@ export interface Http1Connector extends Connector {
 }
 
 export function createHttp1Connector(options: Http1ConnectorOptions): Http1Connector {
-  return new PooledConnector(options.timers);
+  return new PooledConnector(options);
 }
 
 class PooledConnector implements Http1Connector, PoolOwner {
   readonly timers: Timers;
+  readonly #sockets: SocketBudget | null;
   readonly #pools = new Map<string, Http1Pool>();
   #openedConnections = 0;
   #startedRequests = 0;
   #isClosed = false;
 
-  constructor(timers: Timers) {
+  constructor({ timers, sockets }: Http1ConnectorOptions) {
     this.timers = timers;
+    this.#sockets = sockets ?? null;
   }
 
   start(target: UpstreamTarget, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
@@ -76,8 +80,19 @@ class PooledConnector implements Http1Connector, PoolOwner {
     };
   }
 
+  hasRoom(pool: Http1Pool): boolean {
+    if (this.#sockets === null || this.#sockets.hasUpstreamRoom) return true;
+    for (const other of this.#pools.values()) if (other !== pool && other.closeOldestIdle()) return true;
+    return false;
+  }
+
   opened(): void {
     this.#openedConnections++;
+    this.#sockets?.openedUpstream();
+  }
+
+  closed(): void {
+    this.#sockets?.closedUpstream();
   }
 
   emptied(pool: Http1Pool): void {

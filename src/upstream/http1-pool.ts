@@ -14,8 +14,12 @@ import { describeSocketError } from "./socket-errors.js";
 
 export interface PoolOwner {
   readonly timers: Timers;
+  /** Another connection may be opened; for that, another pool may have to close one that is idle. */
+  hasRoom(pool: Http1Pool): boolean;
   /** Counts a new connection. */
   opened(): void;
+  /** Counts it off. */
+  closed(): void;
   /** Nothing is left in the pool. */
   emptied(pool: Http1Pool): void;
 }
@@ -70,8 +74,9 @@ export class Http1Pool implements Carrier, ConnectionOwner {
     }
     const connection = isFresh ? undefined : this.#idle.pop();
     if (connection !== undefined) connection.begin(call);
-    else if (!this.#isFull()) this.#open(call);
+    else if (this.#mayOpen()) this.#open(call);
     else if (isFresh && this.#idle.length > 0) this.#replaceOldest(call);
+    else if (this.#connections.size === 0) this.#refuse(call);
     else if (this.#waiting.size < this.target.maxPendingRequests) this.#wait(call);
     else call.failLater("upstream-overflow", `${this.#connections.size} connections busy, ${this.#waiting.size} requests waiting`);
   }
@@ -89,7 +94,7 @@ export class Http1Pool implements Carrier, ConnectionOwner {
 
   /** `connection` is closed: somebody else may have its place. */
   remove(connection: Http1Connection): void {
-    this.#connections.delete(connection);
+    if (this.#connections.delete(connection)) this.#owner.closed();
     const index = this.#idle.lastIndexOf(connection);
     if (index !== -1) this.#idle.splice(index, 1);
     this.#serveWaiting();
@@ -103,16 +108,24 @@ export class Http1Pool implements Carrier, ConnectionOwner {
   /** `connection` carries HTTP no more: from now on it counts as a WebSocket. */
   convert(connection: Http1Connection, socket: UpstreamWebSocket): void {
     this.#webSockets.add(socket);
-    this.remove(connection);
+    this.#connections.delete(connection);
+    this.#serveWaiting();
   }
 
   webSocketEnded(socket: UpstreamWebSocket): void {
-    this.#webSockets.delete(socket);
+    if (this.#webSockets.delete(socket)) this.#owner.closed();
     this.#reportWhenEmpty();
   }
 
   #reportWhenEmpty(): void {
     if (this.#connections.size === 0 && this.#webSockets.size === 0) this.#owner.emptied(this);
+  }
+
+  /** False when none is idle. */
+  closeOldestIdle(): boolean {
+    const oldest = this.#idle[0];
+    oldest?.close();
+    return oldest !== undefined;
   }
 
   /** Everything fails at once, waiting or under way. */
@@ -125,8 +138,14 @@ export class Http1Pool implements Carrier, ConnectionOwner {
     for (const socket of this.#webSockets) socket.abort();
   }
 
-  #isFull(): boolean {
-    return this.#connections.size >= this.target.maxConnections;
+  #mayOpen(): boolean {
+    return this.#connections.size < this.target.maxConnections && this.#owner.hasRoom(this);
+  }
+
+  /** Nobody is connected whom the call could wait for. */
+  #refuse(call: Http1Call): void {
+    call.failLater("overloaded", "as many connections are open as the limit of open files allows");
+    this.#owner.emptied(this);
   }
 
   #open(call: Http1Call): void {
@@ -168,7 +187,7 @@ export class Http1Pool implements Carrier, ConnectionOwner {
   }
 
   #serveWaiting(): void {
-    for (let call = this.#firstWaiting(); call !== undefined && !this.#isFull(); call = this.#firstWaiting()) {
+    for (let call = this.#firstWaiting(); call !== undefined && this.#mayOpen(); call = this.#firstWaiting()) {
       this.#leaveQueue(call);
       this.#open(call);
     }

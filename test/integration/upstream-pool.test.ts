@@ -189,3 +189,67 @@ test("a thousand requests, some aborted, over a few connections each get their o
   assert.ok(sockets.length < 100, `${sockets.length} connections`);
   assert.deepEqual([bench.connector.stats().connections, bench.connector.stats().idleConnections], [8, 8]);
 });
+
+/** Counts, and has room for `max` sockets. */
+function budgetOf(max: number) {
+  const budget = {
+    upstream: 0,
+    openedDownstream: () => true,
+    closedDownstream: () => undefined,
+    get hasUpstreamRoom() {
+      return budget.upstream < max;
+    },
+    openedUpstream: () => void budget.upstream++,
+    closedUpstream: () => void budget.upstream--,
+  };
+  return budget;
+}
+
+test("when open files run short, an idle connection to another target is given up for a new one", async () => {
+  const sockets = budgetOf(1);
+  const { connector, close } = startConnector(sockets);
+  const { port } = await serve(answering(HELLO));
+  assert.equal(await new Notes().start(connector, targetOf(port)).over, "end");
+  assert.equal(await new Notes().start(connector, targetOf(port, { key: "other" })).over, "end");
+  assert.deepEqual([connector.stats().connections, connector.stats().pools, sockets.upstream], [1, 1, 1]);
+  close();
+  assert.equal(sockets.upstream, 0);
+});
+
+test("when open files run short, requests wait for a connection of their target, and fail where there is none", async () => {
+  const sockets = budgetOf(1);
+  const { connector, close } = startConnector(sockets);
+  const { port } = await serve(holding);
+  const first = new Notes().start(connector, targetOf(port));
+  const second = new Notes().start(connector, targetOf(port));
+  const elsewhere = new Notes().start(connector, targetOf(port, { key: "other" }));
+  assert.deepEqual(elsewhere.events, ["started"], "not at once");
+  assert.equal(await elsewhere.over, "overloaded");
+  assert.equal(elsewhere.detail, "as many connections are open as the limit of open files allows");
+  assert.deepEqual([connector.stats().pools, connector.stats().waitingRequests], [1, 1]);
+  for (const notes of [first, second]) {
+    await until(() => held.length === 1, "a request");
+    held.shift()?.write(HELLO);
+    assert.equal(await notes.over, "end");
+  }
+  close();
+});
+
+test("when open files run short, a request that insists on a fresh connection gets one in place of an idle one", async () => {
+  const sockets = budgetOf(1);
+  const { connector, close } = startConnector(sockets);
+  const { port, sockets: accepted } = await serve(answering(HELLO));
+  await new Notes().start(connector, targetOf(port)).over;
+  assert.equal(await new Notes().start(connector, targetOf(port), requestOf({ isFresh: true })).over, "end");
+  assert.deepEqual([accepted.length, connector.stats().connections, connector.stats().pools, sockets.upstream], [2, 1, 1, 1]);
+  close();
+});
+
+test("connections that fail are counted off", async () => {
+  const sockets = budgetOf(10);
+  const { connector, close } = startConnector(sockets);
+  const { port } = await serve((socket) => socket.destroy());
+  for (const target of [targetOf(port), targetOf(1)]) await new Notes().start(connector, target).over;
+  assert.equal(sockets.upstream, 0);
+  close();
+});

@@ -14,6 +14,8 @@ export interface GatewayOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** After `run -c FILE`, for example `--single`. */
   readonly args?: readonly string[];
+  /** Limit of open files of all its processes, soft and hard. */
+  readonly maxOpenFiles?: number;
   /** Further files beside the configuration, by name: certificates, key sets. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -56,7 +58,10 @@ export async function startGateway(yaml: string, options: GatewayOptions = {}): 
   writeFileSync(configPath, yaml);
   for (const [name, content] of Object.entries(options.files ?? {})) writeFileSync(join(directory, name), content);
   const args = ["--enable-source-maps", MAIN, "run", "-c", configPath, "--ready-fd", "3", ...(options.args ?? [])];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe", "pipe"], env: { ...process.env, ...options.env } });
+  const child = spawn(...commandLine(args, options.maxOpenFiles), {
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+    env: { ...process.env, ...options.env },
+  });
   const run = watchProcess(child);
   try {
     const ready = await within(START_TIMEOUT_MS, readReadyLine(child, run), () => `gateway not ready:\n${run.stderr()}`);
@@ -66,6 +71,11 @@ export async function startGateway(yaml: string, options: GatewayOptions = {}): 
     rmSync(directory, { recursive: true, force: true });
     throw error;
   }
+}
+
+function commandLine(args: readonly string[], maxOpenFiles: number | undefined): [program: string, args: readonly string[]] {
+  if (maxOpenFiles === undefined) return [process.execPath, args];
+  return ["sh", ["-c", `ulimit -n ${maxOpenFiles}; exec "$0" "$@"`, process.execPath, ...args]];
 }
 
 interface Ready {

@@ -32,7 +32,12 @@ const limits = z.strictObject({
         "at most 30 s of silence later; time in which the service does not take the body does not count. " +
         "Danger: uploads that are quiet by design, such as long chunked streams of events, need 0.",
     ),
-  maxConnections: z.int().min(1).max(10_000_000).default(10_000).describe("Open connections per worker."),
+  maxConnections: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .default(10_000)
+    .describe("Open connections per worker; what the limit of open files cannot hold is closed at once, too."),
 });
 
 const timeouts = z.strictObject({

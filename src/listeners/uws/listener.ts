@@ -4,7 +4,7 @@
  */
 import { type AddressInfo, createServer } from "node:net";
 import type { ListenerSpec, ListenerTlsSpec } from "../../engine/model/snapshot.js";
-import type { Acceptor, Timers } from "../../proxy/ports.js";
+import type { Acceptor, ConnectionRefusal, SocketBudget, Timers } from "../../proxy/ports.js";
 import {
   loadUws,
   type Uws,
@@ -27,13 +27,27 @@ export interface UwsListenerOptions {
   readonly onBug?: (error: unknown) => void;
   /** 1 for a connection that opened, -1 for one that closed; for metrics. */
   readonly onConnection?: (change: number) => void;
+  /** A connection was closed as soon as it was accepted; for metrics. */
+  readonly onRefusal?: (reason: ConnectionRefusal) => void;
+  /** Shared with everything else that holds sockets; default: unlimited. */
+  readonly sockets?: SocketBudget;
   /** Bytes of all request bodies together that are kept while their exchanges do not take them; default 256 MiB. See body.ts. */
   readonly maxHeldBytes?: number;
 }
 
+const UNLIMITED_SOCKETS: SocketBudget = {
+  openedDownstream: () => true,
+  closedDownstream: () => undefined,
+  hasUpstreamRoom: true,
+  openedUpstream: () => undefined,
+  closedUpstream: () => undefined,
+};
+
 const DEFAULT_OPTIONS: Required<UwsListenerOptions> = {
   onBug: console.error,
   onConnection: () => undefined,
+  onRefusal: () => undefined,
+  sockets: UNLIMITED_SOCKETS,
   maxHeldBytes: 256 * 1024 * 1024,
 };
 
@@ -44,11 +58,11 @@ export interface UwsListener {
   stopAccepting(): void;
   /** Cuts every connection. */
   close(): void;
-  /** Open now; TLS connections count from the end of their handshake. */
+  /** Open now, TLS handshakes under way included. */
   readonly connections: number;
   /** Responses that are not complete, or whose last bytes still wait for a slow client. Drained when 0. */
   readonly pendingResponses: number;
-  /** Closed at once since the start because of `maxConnections`. */
+  /** Closed as soon as they were accepted, since the start. */
   readonly refusedConnections: number;
 }
 
@@ -73,6 +87,8 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   readonly #spec: ListenerSpec;
   readonly #timers: Timers;
   readonly #onConnection: (change: number) => void;
+  readonly #onRefusal: (reason: ConnectionRefusal) => void;
+  readonly #sockets: SocketBudget;
   readonly #uws: Uws;
   readonly #app: UwsApp;
   readonly #gatePolicy: GatePolicy;
@@ -88,6 +104,8 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
     this.acceptor = acceptor;
     this.onBug = options.onBug;
     this.#onConnection = options.onConnection;
+    this.#onRefusal = options.onRefusal;
+    this.#sockets = options.sockets;
     this.#timers = timers;
     this.#uws = loadUws(limits.maxHeaderBytes);
     this.#gatePolicy = {
@@ -179,17 +197,31 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   }
 
   #onConnectionChange(res: UwsResponse, change: number): void {
-    this.connections += change;
-    this.#onConnection(change);
-    if (change < 0 || this.connections <= this.#spec.limits.maxConnections) return;
+    if (change < 0) return this.#onClosed();
+    this.connections++;
+    this.#onConnection(1);
+    const refusal = this.#refusalOfNewest();
+    if (refusal === null) return;
     this.refusedConnections++;
+    this.#onRefusal(refusal);
     res.close();
   }
 
   /** The addon's filter does not report the end of a connection that was upgraded. */
   onWebSocketClosed(): void {
+    this.#onClosed();
+  }
+
+  #onClosed(): void {
     this.connections--;
     this.#onConnection(-1);
+    this.#sockets.closedDownstream();
+  }
+
+  /** Its connection is counted already, and will be when it closes. */
+  #refusalOfNewest(): ConnectionRefusal | null {
+    if (!this.#sockets.openedDownstream()) return "open-files";
+    return this.connections > this.#spec.limits.maxConnections ? "max-connections" : null;
   }
 
   /** Runs inside the addon: an exception that leaves it ends the process, and so does a request without `onAborted`. */

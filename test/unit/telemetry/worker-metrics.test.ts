@@ -92,11 +92,16 @@ test("body bytes and connections are counted", () => {
   metrics.connections.onOpen("public");
   metrics.connections.onOpen("public");
   metrics.connections.onClose("public");
+  for (const reason of ["max-connections", "open-files", "open-files"] as const) metrics.connections.onRefuse("public", reason);
   const snapshot = metrics.snapshot();
   assert.deepEqual(rows(snapshot, "windrose_request_bytes_total"), { "public orders orders-service": 20 });
   assert.deepEqual(rows(snapshot, "windrose_response_bytes_total"), { "public orders orders-service": 400 });
   assert.deepEqual(rows(snapshot, "windrose_downstream_connections"), { public: 1 });
   assert.deepEqual(rows(snapshot, "windrose_downstream_connections_total"), { public: 2 });
+  assert.deepEqual(rows(snapshot, "windrose_downstream_refused_connections_total"), {
+    "public max-connections": 1,
+    "public open-files": 2,
+  });
 });
 
 test("a reading is asked for at every snapshot", () => {

@@ -4,7 +4,7 @@ import type { AddressInfo, Server, Socket } from "node:net";
 import { createServer } from "node:net";
 import type { UpstreamTarget } from "../../../src/engine/model/endpoint.js";
 import type { ErrorCode } from "../../../src/engine/model/errors.js";
-import type { Connector, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../../../src/proxy/ports.js";
+import type { Connector, SocketBudget, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../../../src/proxy/ports.js";
 import { createTimerWheel } from "../../../src/proxy/timer-wheel.js";
 import type { UpstreamWebSocket } from "../../../src/proxy/web-socket-ports.js";
 import type { Http1Connector } from "../../../src/upstream/http1-connector.js";
@@ -149,9 +149,9 @@ export function answering(text: string | Buffer): (socket: Socket) => void {
 export const HELLO = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\n\r\nhello";
 
 /** A connector on a real, quick wheel. */
-export function startConnector(): { readonly connector: Http1Connector; close(): void } {
+export function startConnector(sockets?: SocketBudget): { readonly connector: Http1Connector; close(): void } {
   const timers = createTimerWheel({ tickMs: 10 });
-  const connector = createHttp1Connector({ timers });
+  const connector = createHttp1Connector(sockets === undefined ? { timers } : { timers, sockets });
   return {
     connector,
     close: () => {

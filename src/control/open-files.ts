@@ -1,0 +1,51 @@
+/**
+ * How many sockets a worker may hold. Running out of descriptors must never happen: uWebSockets.js does not wait when
+ * `accept` fails for that reason, it spins. So workers stop well before the process's limit of open files.
+ */
+import { readFileSync } from "node:fs";
+import type { ListenerSpec } from "../engine/model/snapshot.js";
+import { DOWNSTREAM_SHARE, downstreamShare } from "./socket-budget.js";
+
+/** For everything that is no connection: the event loop, pipes, logs, name lookups, sockets that are being closed. */
+const RESERVED_FILES = 128;
+/** Of a small limit, half is for connections all the same. */
+const MAX_RESERVED_SHARE = 0.5;
+
+/**
+ * The limit of this process, which the workers inherit; 0 when it cannot be told. Node.js has raised it to the hard
+ * limit when it started.
+ */
+export function readOpenFileLimit(): number {
+  try {
+    return parseOpenFileLimit(readFileSync("/proc/self/limits", "latin1"));
+  } catch {
+    return 0; // not Linux
+  }
+}
+
+/** @param limits content of /proc/PID/limits */
+export function parseOpenFileLimit(limits: string): number {
+  return Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? 0);
+}
+
+/**
+ * @param openFiles limit of a process, 0: unknown
+ * @param processesInOne 2 when the primary lives in the same process
+ * @returns 0: unlimited
+ */
+export function socketsWithin(openFiles: number, processesInOne: 1 | 2): number {
+  if (openFiles === 0) return 0;
+  return openFiles - Math.min(RESERVED_FILES * processesInOne, Math.floor(openFiles * MAX_RESERVED_SHARE));
+}
+
+/** What to tell the operator when the configuration promises more connections than can be held; null when it does not. */
+export function openFilesWarning(listeners: readonly ListenerSpec[], openFiles: number, maxSockets: number): string | null {
+  const promised = listeners.reduce((sum, { limits }) => sum + limits.maxConnections, 0);
+  const possible = downstreamShare(maxSockets);
+  if (promised <= possible) return null;
+  const needed = Math.ceil(promised / DOWNSTREAM_SHARE) + (openFiles - maxSockets);
+  return (
+    `the listeners' maxConnections add up to ${promised} per worker, but at most ${openFiles} open files leave room for ${possible}: ` +
+    `raise the limit to ${needed} (ulimit -n, LimitNOFILE of systemd) or lower maxConnections`
+  );
+}

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { openFilesWarning, parseOpenFileLimit, readOpenFileLimit, socketsWithin } from "../../../src/control/open-files.js";
+import { createSocketBudget, downstreamShare } from "../../../src/control/socket-budget.js";
+import { listenerSpec } from "../../integration/uws-harness.js";
+
+const onLinux = process.platform === "linux" ? false : "reads /proc";
+
+test("the soft limit is what counts", () => {
+  const text =
+    "Limit                     Soft Limit           Hard Limit           Units\nMax open files            256                  20000                files\n";
+  assert.equal(parseOpenFileLimit(text), 256);
+});
+
+test("an unlimited or missing line means unknown", () => {
+  assert.equal(parseOpenFileLimit("Max open files            unlimited            unlimited            files\n"), 0);
+  assert.equal(parseOpenFileLimit(""), 0);
+});
+
+test("Node.js has raised the soft limit to the hard one", { skip: onLinux }, () => {
+  const [, hard] = /^Max open files +\d+ +(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1")) ?? [];
+  assert.equal(readOpenFileLimit(), Number(hard));
+});
+
+test("some files are kept back, but never more than half of them", () => {
+  assert.equal(socketsWithin(20_000, 1), 19_872);
+  assert.equal(socketsWithin(20_000, 2), 19_744);
+  assert.equal(socketsWithin(100, 1), 50);
+  assert.equal(socketsWithin(0, 1), 0);
+});
+
+test("callers get three quarters, services the rest and what callers leave", () => {
+  const budget = createSocketBudget(8);
+  for (let i = 0; i < 6; i++) assert.equal(budget.openedDownstream(), true);
+  assert.equal(budget.openedDownstream(), false);
+  budget.closedDownstream();
+  for (let i = 0; i < 2; i++) {
+    assert.equal(budget.hasUpstreamRoom, true);
+    budget.openedUpstream();
+  }
+  assert.equal(budget.hasUpstreamRoom, false);
+  budget.closedDownstream();
+  assert.equal(budget.hasUpstreamRoom, true);
+  budget.openedUpstream();
+  assert.equal(budget.openedDownstream(), false, "services may hold what callers left");
+  budget.closedDownstream();
+  budget.closedUpstream();
+  assert.equal(budget.openedDownstream(), true);
+});
+
+test("without a known limit there is room for ever", () => {
+  const budget = createSocketBudget(0);
+  for (let i = 0; i < 100_000; i++) assert.equal(budget.openedDownstream() && budget.hasUpstreamRoom, true);
+});
+
+test("a configuration that promises too much is told what to raise, and to what", () => {
+  const listeners = [listenerSpec({ limits: { maxConnections: 700 } }), listenerSpec({ limits: { maxConnections: 800 } })];
+  const warning = openFilesWarning(listeners, 1024, socketsWithin(1024, 1)) ?? "";
+  assert.match(warning, /add up to 1500 per worker, but at most 1024 open files leave room for 672: raise the limit to 2128 \(ulimit -n/);
+  assert.equal(openFilesWarning(listeners, 2128, socketsWithin(2128, 1)), null, "what it says is enough");
+  assert.notEqual(openFilesWarning(listeners, 2127, socketsWithin(2127, 1)), null, "and no more than that");
+  assert.equal(downstreamShare(0), Number.POSITIVE_INFINITY);
+  assert.equal(openFilesWarning(listeners, 0, 0), null);
+});
