@@ -97,6 +97,7 @@ function compileListener(listener: CompleteListener, path: DocumentPath, input: 
       maxBodyBytes: bytes(listener.limits.maxBodyBytes),
       minBodyBytesPerSecond: bytes(listener.limits.minBodyBytesPerSecond),
       maxConnections: listener.limits.maxConnections,
+      maxConnectionsPerAddress: listener.limits.maxConnectionsPerAddress,
     },
     timeouts: { requestMs: milliseconds(listener.timeouts.request), streamIdleMs: milliseconds(listener.timeouts.streamIdle) },
     webSocket: compileWebSocket(listener.webSocket),

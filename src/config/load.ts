@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly env?: Environment;
   /** Against which certificates have expired, in milliseconds since the epoch. Default: now. */
   readonly nowMs?: number;
+  /** Where the gateway is to run. Default: here. */
+  readonly platform?: NodeJS.Platform;
 }
 
 export type ConfigResult =
@@ -61,13 +63,13 @@ interface BuildInput {
 }
 
 function build(tree: Tree, { problems, options, yamlFiles }: BuildInput): ConfigResult {
-  const nowMs = options.nowMs ?? Date.now();
+  const { nowMs = Date.now(), platform = process.platform } = options;
   const materials = new Materials();
   problems.push(...inlineFilterFiles(tree, materials));
   const validation = validate(tree);
   if (!validation.ok) problems.push(...validation.problems);
   const draft = validation.ok ? (validation.document as Draft<WrittenDocument>) : validation.draft;
-  const found = checkDocument(draft, tree, materials, nowMs);
+  const found = checkDocument(draft, tree, { materials, nowMs, platform });
   problems.push(...found.filter((problem) => problem.severity === "error"));
   if (problems.length > 0 || !validation.ok) return failure(problems);
   const effective = completeDocument(validation.document);

@@ -23,6 +23,7 @@ import type { PrimaryMessage, StartMessage, WorkerChannel } from "./protocol.js"
 import { Questions } from "./questions.js";
 import { createRuntimeBuilder } from "./runtime-builder.js";
 import { createSocketBudget } from "./socket-budget.js";
+import { createWorkerAddresses, type WorkerAddresses } from "./worker-addresses.js";
 import { createWorkerKeys, type WorkerKeys } from "./worker-keys.js";
 
 export interface DataPlane {
@@ -43,6 +44,7 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, std
   const sockets = createSocketBudget(start.maxSockets);
   const connector = createHttp1Connector({ timers, sockets });
   const { metrics, accessLog, observer } = createTelemetry(start, log, stdoutFd);
+  const addresses = createWorkerAddresses(start.addresses, (message) => channel.send(message));
   const keys = createWorkerKeys((message) => channel.send(message));
   for (const keySet of start.keys) keys.receive(keySet);
   const leases = new Questions<LeaseGrant | null>(LEASE_TIMEOUT_MS);
@@ -56,7 +58,7 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, std
     type: "gauge",
     read: () => gateway.webSockets.size,
   });
-  const listeners = createListeners(start, { source, gateway, metrics, sockets });
+  const listeners = createListeners(start, { source, gateway, metrics, sockets, addresses });
   const report = (id: number): void => channel.send({ type: "metrics", id, metrics: metrics.snapshot() });
   const push = setInterval(() => report(0), METRICS_PUSH_MS);
 
@@ -80,6 +82,10 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, std
           return keys.answer(message.id);
         case "collect":
           return report(message.id);
+        case "yieldAddresses":
+          return addresses.yield(message.id);
+        case "dealAddresses":
+          return addresses.take(message.credits);
         default:
           return;
       }
@@ -155,10 +161,11 @@ interface ListenerParts {
   readonly gateway: Gateway;
   readonly metrics: WorkerMetrics;
   readonly sockets: SocketBudget;
+  readonly addresses: WorkerAddresses;
 }
 
 function createListeners({ snapshot, ports, instance }: StartMessage, parts: ListenerParts): Map<string, UwsListener> {
-  const { source, gateway, metrics, sockets } = parts;
+  const { source, gateway, metrics, sockets, addresses } = parts;
   // The addon takes one limit for the whole process; each listener's own is enforced by its gate.
   loadUws(Math.max(...snapshot.listeners.map((spec) => spec.limits.maxHeaderBytes)));
   const { onBug, timers } = gateway;
@@ -169,7 +176,9 @@ function createListeners({ snapshot, ports, instance }: StartMessage, parts: Lis
       const { onOpen, onClose, onRefuse } = metrics.connections;
       const onConnection = (change: number): void => (change > 0 ? onOpen(spec.name) : onClose(spec.name));
       const onRefusal = (reason: ConnectionRefusal): void => onRefuse(spec.name, reason);
-      return [spec.name, createUwsListener({ ...spec, bind }, acceptor, timers, { onBug, onConnection, onRefusal, sockets })];
+      const isTrusted = (address: string): boolean => source.current.listeners.get(spec.name)?.trustedPeers.has(address) === true;
+      const mayEnter = addresses.guardOf(spec.name, isTrusted);
+      return [spec.name, createUwsListener({ ...spec, bind }, acceptor, timers, { onBug, onConnection, onRefusal, sockets, mayEnter })];
     }),
   );
 }

@@ -12,6 +12,7 @@ import { createKeySets, type KeySets } from "./key-sets.js";
 import { openFilesWarning, readOpenFileLimit, socketsWithin } from "./open-files.js";
 import { PortUnavailable, probePort } from "./port-probe.js";
 import type { KeySetMessage } from "./protocol.js";
+import { socketTableProblem } from "./socket-table.js";
 import { type StopSignals, watchStopSignals } from "./stop-signals.js";
 import { createWorkerPool, type WorkerFailure, type WorkerPool } from "./worker-pool.js";
 
@@ -56,6 +57,11 @@ async function runUntilStopped(options: GatewayOptions, signals: StopSignals): P
   } catch (error) {
     if (!(error instanceof PortUnavailable)) throw error;
     process.stderr.write(`windrose: ${error.message}\n`);
+    return EXIT_UNAVAILABLE;
+  }
+  const unlimitable = addressLimitProblem(snapshot);
+  if (unlimitable !== null) {
+    process.stderr.write(`windrose: ${unlimitable}\n`);
     return EXIT_UNAVAILABLE;
   }
   const gateway = await startGateway(options, log);
@@ -126,6 +132,13 @@ function maxSockets({ listeners }: Snapshot, isSingle: boolean, log: ProcessLog)
   const warning = openFilesWarning(listeners, openFiles, sockets);
   if (warning !== null) log.warn({ openFiles, maxSockets: sockets }, warning);
   return sockets;
+}
+
+/** Null when every listener can keep its limits. */
+function addressLimitProblem({ listeners }: Snapshot): string | null {
+  const limited = listeners.find(({ limits }) => limits.maxConnectionsPerAddress > 0);
+  const problem = limited === undefined ? null : socketTableProblem();
+  return problem === null ? null : `listener "${limited?.name}": maxConnectionsPerAddress is not possible here: ${problem}`;
 }
 
 function keySetMessage(provider: string, keys: KeySets): KeySetMessage[] {

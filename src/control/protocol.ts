@@ -2,7 +2,9 @@
  * The message contract between the primary and its workers: plain, serialisable data, so that it can later cross a
  * network. State messages (snapshot, keys) are idempotent and versioned; a worker acknowledges the version it serves.
  */
+
 import type { Snapshot } from "../engine/model/snapshot.js";
+import type { AddressCredits } from "../engine/resilience/address-credits.js";
 import type { LeaseGrant, LeaseRequest } from "../limits/lease.js";
 import type { MetricJson } from "../telemetry/metric-json.js";
 import type { Jwks } from "./key-sets.js";
@@ -13,6 +15,17 @@ export interface KeySetMessage {
   /** Grows with every change; a worker ignores what is not newer. */
   readonly version: number;
   readonly jwks: Jwks;
+}
+
+/** Credits of client addresses, by listener (see engine/resilience/address-credits.ts). */
+export type CreditsByListener = Readonly<Record<string, readonly AddressCredits[]>>;
+
+/** For a listener with `maxConnectionsPerAddress`. */
+export interface AddressStart {
+  /** What a worker may let in of an address without asking. */
+  readonly share: number;
+  /** Addresses of which it may not let in any until it hears of them. */
+  readonly nearLimit: readonly string[];
 }
 
 export type PrimaryMessage =
@@ -26,6 +39,8 @@ export type PrimaryMessage =
       readonly ports: Readonly<Record<string, number>>;
       /** How many the worker may hold, both directions together; 0: unlimited. */
       readonly maxSockets: number;
+      /** By name, only listeners with `maxConnectionsPerAddress`. */
+      readonly addresses: Readonly<Record<string, AddressStart>>;
     }
   | { readonly type: "snapshot"; readonly snapshot: Snapshot }
   | KeySetMessage
@@ -34,6 +49,10 @@ export type PrimaryMessage =
   /** Answers `refreshKeys`, after any `keys` message that resulted from it. */
   | { readonly type: "refreshReply"; readonly id: number }
   | { readonly type: "collect"; readonly id: number }
+  /** Begins a round: what credits does the worker hold? */
+  | { readonly type: "yieldAddresses"; readonly id: number }
+  /** Ends it. */
+  | { readonly type: "dealAddresses"; readonly credits: CreditsByListener }
   | { readonly type: "drain"; readonly timeoutMs: number };
 
 export type WorkerMessage =
@@ -45,6 +64,10 @@ export type WorkerMessage =
   | { readonly type: "ack"; readonly version: string }
   | { readonly type: "lease"; readonly id: number; readonly request: LeaseRequest }
   | { readonly type: "refreshKeys"; readonly id: number; readonly provider: string; readonly kid: string }
+  /** Credits of an address run low: please have a round. At most once until the next one begins. */
+  | { readonly type: "countAddresses" }
+  /** Answers `yieldAddresses`. */
+  | { readonly type: "addressesYielded"; readonly id: number; readonly credits: CreditsByListener }
   /** Pushed every few seconds, and with `id` in answer to `collect`. */
   | { readonly type: "metrics"; readonly id: number; readonly metrics: readonly MetricJson[] };
 

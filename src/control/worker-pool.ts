@@ -5,8 +5,10 @@
 import type { Snapshot } from "../engine/model/snapshot.js";
 import type { MetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
+import { type AddressRounds, createAddressRounds } from "./address-rounds.js";
 import { localChannels } from "./channels.js";
 import type { KeySetMessage, PrimaryMessage, StartMessage, WorkerMessage } from "./protocol.js";
+import { countConnections } from "./socket-table.js";
 import { createSupervisor, type Supervisor, type WorkerHandle } from "./supervisor.js";
 import { startWorker } from "./worker.js";
 import { createWorkerDesk, type DeskServices, type WorkerDesk } from "./worker-desk.js";
@@ -58,6 +60,7 @@ class Pool implements WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #desk: WorkerDesk;
   readonly #supervisor: Supervisor;
+  readonly #addresses: AddressRounds;
   /** Who waits for the next worker to say that it serves, or why it does not. */
   readonly #waitingForReady: ((failure: WorkerFailure | null) => void)[] = [];
   #isStarted = false;
@@ -65,6 +68,14 @@ class Pool implements WorkerPool {
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
     this.#desk = createWorkerDesk({ ...options.services, log: (message, error) => options.log.warn({ err: error }, message) });
+    this.#addresses = createAddressRounds({
+      listeners: options.snapshot.listeners,
+      workerCount: this.#workerCount,
+      workers: () => this.workers,
+      ports: () => this.ports,
+      count: countConnections,
+      log: (message, error) => options.log.warn({ err: error }, message),
+    });
     this.#supervisor = createProcesses(
       options,
       (worker) => this.#greet(worker),
@@ -81,8 +92,7 @@ class Pool implements WorkerPool {
   }
 
   async start(): Promise<WorkerFailure | null> {
-    const { snapshot, isSingle } = this.#options;
-    const count = isSingle ? 1 : snapshot.workers;
+    const count = this.#workerCount;
     const first = await this.#bringUp();
     if (first !== null) return first;
     const others = await Promise.all(Array.from({ length: count - 1 }, () => this.#bringUp()));
@@ -104,7 +114,12 @@ class Pool implements WorkerPool {
 
   async stop(drainTimeoutMs: number): Promise<void> {
     this.isDraining = true;
+    this.#addresses.stop();
     await this.#supervisor.stop(drainTimeoutMs);
+  }
+
+  get #workerCount(): number {
+    return this.#options.isSingle ? 1 : this.#options.snapshot.workers;
   }
 
   #bringUp(): Promise<WorkerFailure | null> {
@@ -137,6 +152,10 @@ class Pool implements WorkerPool {
       case "ack":
         worker.snapshotVersion = message.version;
         return;
+      case "countAddresses":
+        return this.#addresses.want();
+      case "addressesYielded":
+        return this.#addresses.answer(message.id, message.credits);
       case "failed":
         if (this.#isStarted) log.error({ worker: worker.id }, message.message);
         return this.#settle(message);
@@ -147,7 +166,8 @@ class Pool implements WorkerPool {
 
   #startMessage(worker: WorkerHandle): StartMessage {
     const { snapshot, instance, maxSockets, currentKeys } = this.#options;
-    return { type: "start", workerId: worker.id, instance, snapshot, keys: currentKeys(), ports: this.ports, maxSockets };
+    const addresses = this.#addresses.starts();
+    return { type: "start", workerId: worker.id, instance, snapshot, keys: currentKeys(), ports: this.ports, maxSockets, addresses };
   }
 }
 

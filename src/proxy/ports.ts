@@ -141,7 +141,7 @@ export interface SocketBudget {
 }
 
 /** Why a listener closed a connection as soon as it was accepted. */
-export type ConnectionRefusal = "max-connections" | "open-files";
+export type ConnectionRefusal = "max-connections" | "max-connections-per-address" | "open-files";
 
 // ── Filters ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

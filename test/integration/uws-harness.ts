@@ -124,6 +124,7 @@ export function listenerSpec(options: HarnessOptions = {}): ListenerSpec {
       maxBodyBytes: 10 * 1024 * 1024,
       minBodyBytesPerSecond: 240,
       maxConnections: 1000,
+      maxConnectionsPerAddress: 0,
       ...options.limits,
     },
     timeouts: { requestMs: options.requestMs ?? 60_000, streamIdleMs: 300_000 },

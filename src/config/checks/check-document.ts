@@ -19,11 +19,12 @@ export interface CheckContext {
   readonly checker: Checker;
   readonly materials: Materials;
   readonly nowMs: number;
+  readonly platform: NodeJS.Platform;
 }
 
-export function checkDocument(document: DocumentDraft, tree: Tree, materials: Materials, nowMs: number): Problem[] {
+export function checkDocument(document: DocumentDraft, tree: Tree, given: Omit<CheckContext, "checker">): Problem[] {
   const checker = new Checker(tree);
-  const context: CheckContext = { checker, materials, nowMs };
+  const context: CheckContext = { checker, ...given };
   const names: RouteNames = {
     listeners: checker.indexNames(["listeners"]),
     services: checker.indexNames(["services"]),

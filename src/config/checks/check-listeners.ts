@@ -1,4 +1,6 @@
 /** Listeners: TLS where it belongs, certificates that can be served, addresses that do not collide. */
+import { availableParallelism } from "node:os";
+import { addressPlan } from "../../engine/model/address-limit.js";
 import { loadCertificate } from "../certificates.js";
 import type { DocumentPath } from "../problems.js";
 import type { CheckContext, DocumentDraft } from "./check-document.js";
@@ -13,6 +15,7 @@ export function checkListeners(document: DocumentDraft, context: CheckContext): 
   (document.listeners ?? []).forEach((listener, index) => {
     if (listener === undefined) return;
     checkTls(listener, ["listeners", index], context);
+    checkAddressLimit(listener, document.workers, ["listeners", index, "limits", "maxConnectionsPerAddress"], context);
     checkRepeats(listener.hostnames, ["listeners", index, "hostnames"], context.checker);
   });
 }
@@ -37,6 +40,17 @@ function checkTls(listener: ListenerDraft, path: DocumentPath, context: CheckCon
       else checker.warn(at, `${name} is in an earlier certificate too, which is served`, `the first is at ${checker.where(first)}`);
     }
   });
+}
+
+function checkAddressLimit(listener: ListenerDraft, written: DocumentDraft["workers"], path: DocumentPath, context: CheckContext): void {
+  const { checker, platform } = context;
+  const limit = listener.limits?.maxConnectionsPerAddress ?? 0;
+  if (limit === 0) return;
+  if (platform !== "linux") checker.error(path, "is possible on Linux only: the kernel's table of connections is what is counted");
+  const workers = typeof written === "number" ? written : availableParallelism();
+  const { limit: held } = addressPlan(limit, workers);
+  if (held === limit) return;
+  checker.warn(path, `is raised to ${held}: each of ${workers} workers must be able to let in a few connections of an address by itself`);
 }
 
 /** @returns the DNS names it can be served for; null when there is a problem */

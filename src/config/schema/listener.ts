@@ -38,6 +38,18 @@ const limits = z.strictObject({
     .max(10_000_000)
     .default(10_000)
     .describe("Open connections per worker; what the limit of open files cannot hold is closed at once, too."),
+  maxConnectionsPerAddress: z
+    .int()
+    .min(0)
+    .max(10_000_000)
+    .default(0)
+    .describe(
+      "Open connections of one client address (IPv6: of one /64) on this listener, in all workers together; 0: unlimited. What is too much is " +
+        "closed as soon as it is accepted. Never exceeded, but near the limit, and for more new connections per second than about the " +
+        "limit, some may be closed although there is room. At least 16 per 3 workers, less is raised to that. Addresses in trustedProxies " +
+        "are exempt. Linux only: open connections are counted in the kernel's table of this network namespace, which may take a tenth of a " +
+        "core in the primary. Danger: whatever hides addresses (a load balancer, NAT, a container's port forwarding) makes many callers one.",
+    ),
 });
 
 const timeouts = z.strictObject({

@@ -59,7 +59,10 @@ export interface ListenerLimits {
   readonly maxBodyBytes: number;
   /** 0: a body may arrive as slowly as it likes. */
   readonly minBodyBytesPerSecond: number;
+  /** Per worker. */
   readonly maxConnections: number;
+  /** In all workers together; 0: unlimited. What is too small to be divided (see address-limit.ts) counts as the smallest that is not. */
+  readonly maxConnectionsPerAddress: number;
 }
 
 export interface ListenerTimeouts {

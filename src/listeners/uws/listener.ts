@@ -17,6 +17,7 @@ import {
 } from "./addon.js";
 import { type BodyLimits, RequestBody } from "./body.js";
 import type { GatePolicy, GateVerdict } from "./gate.js";
+import { textOfAddress } from "./remote-address.js";
 import { readRequest } from "./request-reader.js";
 import { ResponseWriter, type WriterContext } from "./response-writer.js";
 import { serverNames, tlsOptions } from "./tls.js";
@@ -31,6 +32,8 @@ export interface UwsListenerOptions {
   readonly onRefusal?: (reason: ConnectionRefusal) => void;
   /** Shared with everything else that holds sockets; default: unlimited. */
   readonly sockets?: SocketBudget;
+  /** Asked for every connection that could be let in, and counts those it lets in; null: all of them. */
+  readonly mayEnter?: ((address: string) => boolean) | null;
   /** Bytes of all request bodies together that are kept while their exchanges do not take them; default 256 MiB. See body.ts. */
   readonly maxHeldBytes?: number;
 }
@@ -48,6 +51,7 @@ const DEFAULT_OPTIONS: Required<UwsListenerOptions> = {
   onConnection: () => undefined,
   onRefusal: () => undefined,
   sockets: UNLIMITED_SOCKETS,
+  mayEnter: null,
   maxHeldBytes: 256 * 1024 * 1024,
 };
 
@@ -89,6 +93,7 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   readonly #onConnection: (change: number) => void;
   readonly #onRefusal: (reason: ConnectionRefusal) => void;
   readonly #sockets: SocketBudget;
+  readonly #mayEnter: ((address: string) => boolean) | null;
   readonly #uws: Uws;
   readonly #app: UwsApp;
   readonly #gatePolicy: GatePolicy;
@@ -106,6 +111,7 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
     this.#onConnection = options.onConnection;
     this.#onRefusal = options.onRefusal;
     this.#sockets = options.sockets;
+    this.#mayEnter = options.mayEnter;
     this.#timers = timers;
     this.#uws = loadUws(limits.maxHeaderBytes);
     this.#gatePolicy = {
@@ -200,7 +206,7 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
     if (change < 0) return this.#onClosed();
     this.connections++;
     this.#onConnection(1);
-    const refusal = this.#refusalOfNewest();
+    const refusal = this.#refusalOfNewest(res);
     if (refusal === null) return;
     this.refusedConnections++;
     this.#onRefusal(refusal);
@@ -219,9 +225,11 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   }
 
   /** Its connection is counted already, and will be when it closes. */
-  #refusalOfNewest(): ConnectionRefusal | null {
+  #refusalOfNewest(res: UwsResponse): ConnectionRefusal | null {
     if (!this.#sockets.openedDownstream()) return "open-files";
-    return this.connections > this.#spec.limits.maxConnections ? "max-connections" : null;
+    if (this.connections > this.#spec.limits.maxConnections) return "max-connections";
+    if (this.#mayEnter === null || this.#mayEnter(textOfAddress(res.getRemoteAddress()))) return null;
+    return "max-connections-per-address";
   }
 
   /** Runs inside the addon: an exception that leaves it ends the process, and so does a request without `onAborted`. */

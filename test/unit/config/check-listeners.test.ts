@@ -225,6 +225,19 @@ test("the slowest upload that is put up with is a number of bytes, with or witho
   }
 });
 
+test("connections of one address can be limited on Linux only, and not to less than the workers need", () => {
+  const text = (limit: number) =>
+    `${listener(`bind: "127.0.0.1:1", protocol: http, limits: { maxConnectionsPerAddress: ${limit} }`)}\nworkers: 4`;
+  const linux = { platform: "linux" } as const;
+  const enough = accept(text(21), linux);
+  assert.equal(enough.snapshot.listeners[0]?.limits.maxConnectionsPerAddress, 21);
+  assert.deepEqual(enough.warnings, []);
+  assert.match(accept(text(20), linux).warnings[0] ?? "", /limits\.maxConnectionsPerAddress warning: is raised to 21: each of 4 workers/);
+  assert.match(refuse(text(21), { platform: "darwin" })[0] ?? "", /limits\.maxConnectionsPerAddress is possible on Linux only/);
+  accept(text(0), { platform: "darwin" });
+  assert.match(refuse(text(-1), linux)[0] ?? "", /maxConnectionsPerAddress/);
+});
+
 function listeners(...binds: string[]): string {
   return `listeners: [${binds.map((bind, i) => `{ name: l${i}, bind: "${bind}", protocol: http }`).join(", ")}]`;
 }
