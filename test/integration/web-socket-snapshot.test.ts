@@ -37,7 +37,11 @@ telemetry: { accessLog: { path: off } }
       document("{ name: live, match: [{ path: { type: PathPrefix, value: /live } }], backends: [{ service: one }] }"),
     );
     const channel = { send: (message: WorkerMessage) => void told.push(message), onMessage: () => {}, onClose: () => {} };
-    plane = createDataPlane(channel, { type: "start", workerId: 1, instance: "t", snapshot, keys: [], ports: {}, maxSockets: 0, addresses: {} }, 1);
+    plane = createDataPlane(
+      channel,
+      { type: "start", workerId: 1, instance: "t", snapshot, keys: [], ports: {}, maxSockets: 0, addresses: {} },
+      1,
+    );
     await plane.listen();
     const ready = told.find((message) => message.type === "ready");
     url = `ws://127.0.0.1:${ready?.ports.public}`;
