@@ -14,9 +14,8 @@
  *    `endWithoutBody` never with arguments: it leaves the response pending, or reports a length of 2^63.
  * 6. HEAD, 204 and 304: the addon would send a body; `Content-Length` of HEAD is a field of ours.
  * 7. A paused request body is resumed before the first response byte (body.ts).
- * 8. A response does not end before its upload: the last byte of an upload switches the addon's idle timer off, and only
- *    the end of a response switches it on again, so the connection could then idle for ever. A whole response closes the
- *    connection; a stream keeps its end back for a moment, and if it must go first, the upload is not read any more.
+ * 8. A response does not end before its upload if that can be helped: the last byte of an upload switches the addon's idle
+ *    timer off, and only the end of a response switches it on again. The connection could then idle for ever.
  * 9. Every call on a finished or aborted response throws: `#state` knows, and ours are no-ops then.
  */
 import type { Acceptor, Downstream, DownstreamHandler } from "../../proxy/ports.js";
@@ -81,8 +80,6 @@ export class ResponseWriter implements Downstream, BodyOwner {
   #givenBytes = 0;
   /** The end of what was given that the socket has not taken yet. */
   #rest: Uint8Array = EMPTY;
-  /** The upload has had its time to end before the response. */
-  #hasLingered = false;
 
   constructor(res: UwsResponse, context: WriterContext, isHeadRequest: boolean) {
     this.#res = res;
@@ -200,7 +197,6 @@ export class ResponseWriter implements Downstream, BodyOwner {
     this.#isHolding = false;
     this.#isCoalescing = false;
     if (this.#state === "closed") return;
-    if (this.#state === "finishing") return this.#endLate();
     if (this.#isFlushHeld) this.flush();
     const isWhole = this.#state === "stated" && (this.#isEndAsked || this.#collectsAll());
     if (!isWhole) this.#replayHeld();
@@ -309,29 +305,10 @@ export class ResponseWriter implements Downstream, BodyOwner {
   #endStreaming(): void {
     if (this.#framing === "length" && this.#givenBytes < this.#declaredBytes) return this.abort();
     this.#state = "finishing";
-    if (this.#isTooEarly()) this.body?.linger(() => this.#onLingered());
-    else if (this.#framing === "chunked" && !this.#isBlocked) this.#endChunked();
-  }
-
-  /** Rule 8. */
-  #isTooEarly(): boolean {
-    return this.#isUploading() && !this.#hasLingered;
-  }
-
-  #onLingered(): void {
-    this.#hasLingered = true;
-    this.#context.later(this);
-  }
-
-  #endLate(): void {
-    if (this.#isTooEarly()) return;
-    if (this.#isUploading()) this.body?.freeze();
-    if (this.#framing === "length") this.#drain();
-    else if (!this.#isBlocked) this.#endChunked();
+    if (this.#framing === "chunked" && !this.#isBlocked) this.#endChunked();
   }
 
   #endChunked(): void {
-    if (this.#isTooEarly()) return;
     this.#corked(() => this.#res.end());
     this.#finish();
   }
@@ -425,12 +402,10 @@ export class ResponseWriter implements Downstream, BodyOwner {
 
   /** Offers bytes to the socket and keeps a view of what it did not take. True when there is such a rest. */
   #offer(bytes: Uint8Array): boolean {
-    const isLast = this.#givenBytes === this.#declaredBytes;
-    const offered = isLast && this.#isTooEarly() ? bytes.subarray(0, -1) : bytes;
     let isDone = false;
     this.#corked(() => {
       this.#emitHead();
-      isDone = this.#res.tryEnd(offered, this.#declaredBytes)[1];
+      isDone = this.#res.tryEnd(bytes, this.#declaredBytes)[1];
     });
     if (this.#state === "closed") return false;
     if (isDone) {
