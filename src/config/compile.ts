@@ -184,6 +184,7 @@ function compileService(service: Service, path: DocumentPath, { materials }: Com
     balance: { algorithm: service.balance.algorithm },
     connectTimeoutMs: milliseconds(service.timeouts.connect),
     keepAliveMs: milliseconds(service.timeouts.keepAlive),
+    connectionAgeMs: milliseconds(service.timeouts.connectionAge),
     maxConnections: service.circuit.maxConnections,
     maxPendingRequests: service.circuit.maxPendingRequests,
     maxWebSockets: service.circuit.maxWebSockets,

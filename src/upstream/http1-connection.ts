@@ -46,6 +46,9 @@ export class Http1Connection implements Carrier, ResponseEvents {
   readonly #sender: RequestSender;
   /** Connecting, or idle: never both. */
   readonly #timer: Timer;
+  /** Null when connections may grow as old as they like. */
+  #ageTimer: Timer | null = null;
+  #isOld = false;
   #state: State = "connect";
   /** The exchange under way, or the one that waits for the connect. */
   #call: Http1Call | null;
@@ -131,6 +134,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#timer.cancel();
+    this.#ageTimer?.cancel();
     this.#leftover = null;
     this.#socket.destroy();
     const call = this.#call;
@@ -177,7 +181,22 @@ export class Http1Connection implements Carrier, ResponseEvents {
 
   #onOpen(): void {
     const call = this.#call;
-    if (this.#state !== "closed" && call !== null) this.begin(call);
+    if (this.#state === "closed" || call === null) return;
+    this.#startAging();
+    this.begin(call);
+  }
+
+  /** A timer instead of a look at the clock for every request. */
+  #startAging(): void {
+    const { connectionAgeMs } = this.#pool.target;
+    if (connectionAgeMs === 0) return;
+    this.#ageTimer = this.#pool.timers.create(() => this.#onOld());
+    this.#ageTimer.arm(connectionAgeMs);
+  }
+
+  #onOld(): void {
+    this.#isOld = true;
+    if (this.#state === "idle") this.close();
   }
 
   #onDrain(): void {
@@ -310,7 +329,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
   settle(): void {
     const idleMs = this.#idleMs();
     if (this.#state === "closed") return;
-    if (idleMs <= 0) {
+    if (idleMs <= 0 || this.#isOld) {
       this.close();
       return;
     }

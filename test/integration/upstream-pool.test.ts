@@ -253,3 +253,36 @@ test("connections that fail are counted off", async () => {
   assert.equal(sockets.upstream, 0);
   close();
 });
+
+test("a connection that has grown old is closed when idle, and carries no further request when busy", async () => {
+  const { port, sockets } = await serve(holding);
+  const target = targetOf(port, { connectionAgeMs: 100 });
+  const answerOne = async (notes: Notes): Promise<void> => {
+    await until(() => held.length === 1, "a request");
+    held.shift()?.write(HELLO);
+    assert.equal(await notes.over, "end");
+  };
+  const young = new Notes().start(bench.connector, target);
+  const openedAt = performance.now();
+  await answerOne(young);
+  assert.equal(bench.connector.stats().idleConnections, 1, "kept while it is young");
+  await until(() => bench.connector.stats().connections === 0, "closed for its age");
+  assert.ok(performance.now() - openedAt >= 100);
+
+  const busy = new Notes().start(bench.connector, target);
+  const waiting = new Notes().start(bench.connector, { ...target, maxConnections: 1 });
+  await until(() => held.length === 1, "a request on the second connection");
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  assert.equal(bench.connector.stats().connections, 1, "it finishes what it carries");
+  await answerOne(busy);
+  await answerOne(waiting);
+  assert.equal(sockets.length, 3, "the request that waited for it got a new one");
+});
+
+test("a connection under constant use is replaced when it is old, without a failed request", async () => {
+  const { port, sockets } = await serve(answering(HELLO));
+  const target = targetOf(port, { connectionAgeMs: 50 });
+  const endsAt = performance.now() + 400;
+  while (performance.now() < endsAt) assert.equal(await new Notes().start(bench.connector, target).over, "end");
+  assert.ok(sockets.length >= 4 && sockets.length <= 9, `${sockets.length} connections`);
+});

@@ -37,6 +37,12 @@ const circuit = z.strictObject({
 const timeouts = z.strictObject({
   connect: positiveDuration().default("5s").describe("TCP and TLS together."),
   keepAlive: duration().default("60s").describe("Idle connections are closed after this; keep it below the service's own value."),
+  connectionAge: duration()
+    .default("1h")
+    .describe(
+      "A connection older than this carries no further request and is closed as soon as it is free; 0s: unlimited. Busy connections would " +
+        "otherwise never be opened anew, and so never follow a changed address of a host name.",
+    ),
 });
 
 export const serviceSchema = z.strictObject({

@@ -69,6 +69,7 @@ function createTarget(service: ServiceSpec, { host, port }: EndpointSpec): Targe
     tls,
     connectTimeoutMs: service.connectTimeoutMs,
     keepAliveMs: service.keepAliveMs,
+    connectionAgeMs: service.connectionAgeMs,
     maxConnections: service.maxConnections,
     maxPendingRequests: service.maxPendingRequests,
     maxWebSockets: service.maxWebSockets,

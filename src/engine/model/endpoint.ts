@@ -9,6 +9,7 @@ export interface UpstreamTarget {
   readonly tls: { readonly serverName: string; readonly caPem: string; readonly isVerified: boolean } | null;
   readonly connectTimeoutMs: number;
   readonly keepAliveMs: number;
+  readonly connectionAgeMs: number;
   readonly maxConnections: number;
   readonly maxPendingRequests: number;
   readonly maxWebSockets: number;

@@ -185,6 +185,8 @@ export interface ServiceSpec {
   readonly connectTimeoutMs: number;
   /** Idle pooled connections are closed after this. */
   readonly keepAliveMs: number;
+  /** A connection older than this carries no further request; 0: unlimited. */
+  readonly connectionAgeMs: number;
   /** Per endpoint and worker. */
   readonly maxConnections: number;
   /** Requests that may wait for a connection, per endpoint and worker. */

@@ -8,7 +8,14 @@ import { findFreePorts } from "../../support/upstream.js";
 
 function service(name: string, ports: readonly number[]): ServiceSpec {
   const endpoints = ports.map((port) => ({ host: "127.0.0.1", port, weight: 1, zone: "", labels: {} }));
-  const limits = { connectTimeoutMs: 1000, keepAliveMs: 1000, maxConnections: 1, maxPendingRequests: 1, maxWebSockets: 1 };
+  const limits = {
+    connectTimeoutMs: 1000,
+    keepAliveMs: 1000,
+    connectionAgeMs: 0,
+    maxConnections: 1,
+    maxPendingRequests: 1,
+    maxWebSockets: 1,
+  };
   return { name, endpoints, protocol: "http1", tls: null, balance: { algorithm: "roundRobin" }, ...limits };
 }
 

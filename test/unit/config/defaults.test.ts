@@ -96,6 +96,7 @@ test("a service is plain HTTP/1.1, round robin, with 1,024 connections per endpo
     balance: { algorithm: "roundRobin" },
     connectTimeoutMs: 5_000,
     keepAliveMs: 60_000,
+    connectionAgeMs: 3_600_000,
     maxConnections: 1024,
     maxPendingRequests: 1024,
     maxWebSockets: 10_000,

@@ -11,7 +11,14 @@ import type { Http1Connector } from "../../../src/upstream/http1-connector.js";
 import { createHttp1Connector } from "../../../src/upstream/http1-connector.js";
 
 export function targetOf(port: number, change: Partial<UpstreamTarget> = {}): UpstreamTarget {
-  const limits = { connectTimeoutMs: 2000, keepAliveMs: 10_000, maxConnections: 100, maxPendingRequests: 100, maxWebSockets: 100 };
+  const limits = {
+    connectTimeoutMs: 2000,
+    keepAliveMs: 10_000,
+    connectionAgeMs: 0,
+    maxConnections: 100,
+    maxPendingRequests: 100,
+    maxWebSockets: 100,
+  };
   return { key: `http://127.0.0.1:${port}`, host: "127.0.0.1", port, tls: null, ...limits, ...change };
 }
 

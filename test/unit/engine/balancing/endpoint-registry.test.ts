@@ -16,6 +16,7 @@ describe("endpoint registry", () => {
     const limits = {
       connectTimeoutMs: 5_000,
       keepAliveMs: 60_000,
+      connectionAgeMs: 3_600_000,
       maxConnections: 1_024,
       maxPendingRequests: 1_024,
       maxWebSockets: 10_000,

@@ -5,7 +5,14 @@ import type { EndpointSpec, ServiceSpec } from "../../../../src/engine/model/sna
 export function endpointsOf(weights: readonly number[]): Endpoint[] {
   return weights.map((weight, index) => {
     const host = `10.0.0.${index + 1}`;
-    const limits = { connectTimeoutMs: 1_000, keepAliveMs: 1_000, maxConnections: 1, maxPendingRequests: 1, maxWebSockets: 1 };
+    const limits = {
+      connectTimeoutMs: 1_000,
+      keepAliveMs: 1_000,
+      connectionAgeMs: 0,
+      maxConnections: 1,
+      maxPendingRequests: 1,
+      maxWebSockets: 1,
+    };
     return new Endpoint(`${host}:80`, { key: host, host, port: 80, tls: null, ...limits }, weight, "", {});
   });
 }
@@ -23,6 +30,7 @@ export function serviceSpec(endpoints: readonly EndpointSpec[], changes: Partial
     balance: { algorithm: "roundRobin" },
     connectTimeoutMs: 5_000,
     keepAliveMs: 60_000,
+    connectionAgeMs: 3_600_000,
     maxConnections: 1_024,
     maxPendingRequests: 1_024,
     maxWebSockets: 10_000,
