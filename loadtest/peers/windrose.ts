@@ -6,6 +6,9 @@ import { AUDIENCE, ISSUER } from "../fixtures.js";
 import { processTree, startPinned } from "../processes.js";
 import { lastWords, type Peer, type PeerSetting, type RunningPeer, waitForPort } from "./peer.js";
 
+/** For profiles: `BENCH_NODE_FLAGS="--cpu-prof --cpu-prof-dir=profiles"` reaches the primary and its workers. */
+const NODE_FLAGS = (process.env.BENCH_NODE_FLAGS ?? "").split(" ").filter((flag) => flag !== "");
+
 /** @param root of the checkout; @param mainPath compiled entry point */
 export function createWindrose(root: string, mainPath: string, routes = 1): Peer {
   return {
@@ -29,7 +32,7 @@ async function start(setting: PeerSetting, mainPath: string, routes: number): Pr
   const accessLogPath = scenario.isEdgeJob ? join(directory, "access.log") : null;
   // JSON is YAML; generating it needs no library.
   writeFileSync(configPath, JSON.stringify(configuration(setting, routes, accessLogPath), null, 2));
-  const started = startPinned(process.execPath, [mainPath, "run", "-c", configPath, "--ready-fd", "3"], { core, logPath });
+  const started = startPinned(process.execPath, [...NODE_FLAGS, mainPath, "run", "-c", configPath, "--ready-fd", "3"], { core, logPath });
   const ready = JSON.parse(await readLine(started.channel, logPath)) as { admin: { port: number } };
   await waitForPort(started.pid, setting.port, logPath);
   const workerPid = processTree(started.pid)[1] ?? null;
