@@ -42,7 +42,7 @@ export interface Downstream {
 
 /** The exchange, as the listener sees it. */
 export interface DownstreamHandler {
-  /** `chunk` belongs to the receiver. `isLast` may come with an empty chunk. Not called when the body is empty. */
+  /** `chunk` is borrowed for the duration of the call. `isLast` may come with an empty chunk. Not called when the body is empty. */
   onBody(chunk: Uint8Array, isLast: boolean): void;
   /** The body broke a rule or a limit after it was accepted; no further `onBody`. */
   onBodyError(code: ErrorCode, detail: string): void;
@@ -91,7 +91,7 @@ export interface Connector {
 
 /** The request side of one attempt. After `onEnd`, `onError` or `abort`, every call is a harmless no-op. */
 export interface UpstreamCall {
-  /** Allowed after `onConnected`. `chunk` belongs to the call from here on. False: wait for `onDrain`. */
+  /** Allowed after `onConnected`. `chunk` is borrowed for the duration of the call. False: wait for `onDrain`. */
   write(chunk: Uint8Array): boolean;
   /** The request body is complete. Not needed when `bodyLength` is 0. */
   end(): void;

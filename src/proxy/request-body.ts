@@ -34,14 +34,28 @@ export class RequestBody {
     return !this.#hasForgotten;
   }
 
+  /** `chunk` is borrowed. */
   push(chunk: Uint8Array, isLast: boolean): void {
     this.receivedBytes += chunk.length;
     if (isLast) this.#isComplete = true;
-    if (chunk.length > 0) {
-      this.#chunks.push(chunk);
+    if (chunk.length > 0 && !this.#passOn(chunk)) {
+      this.#chunks.push(copyOf(chunk));
       this.#waitingBytes += chunk.length;
     }
     this.#flow();
+  }
+
+  /** Straight through, without a copy, when nothing is ahead of it and nobody may want it again. */
+  #passOn(chunk: Uint8Array): boolean {
+    const call = this.#call;
+    if (call === null || this.#isBlocked || this.#chunks.length > 0 || this.#mustKeep()) return false;
+    this.#hasForgotten = true;
+    this.#isBlocked = !call.write(chunk);
+    return true;
+  }
+
+  #mustKeep(): boolean {
+    return this.#keepsSent && this.receivedBytes <= this.maxReplayBytes;
   }
 
   /** The current attempt can take bytes: from the start again when it is a repetition. */
@@ -91,7 +105,7 @@ export class RequestBody {
       this.#waitingBytes -= chunk.length;
       this.#isBlocked = !call.write(chunk);
     }
-    if (!this.#keepsSent || this.receivedBytes > this.maxReplayBytes) {
+    if (!this.#mustKeep()) {
       this.#keepsSent = false;
       this.#dropSent();
     }
@@ -119,4 +133,10 @@ export class RequestBody {
     this.#isPaused = false;
     this.#downstream.resumeBody();
   }
+}
+
+function copyOf(chunk: Uint8Array): Uint8Array {
+  const copy = Buffer.allocUnsafe(chunk.length);
+  copy.set(chunk);
+  return copy;
 }

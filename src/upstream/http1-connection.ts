@@ -72,7 +72,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
     this.#isTls = tls !== null;
     this.#socket = openSocket(pool.target, tls, (byteCount, buffer) => this.#onRead(byteCount, buffer));
     this.#parser = new ResponseParser(this);
-    this.#sender = new RequestSender(this.#socket);
+    this.#sender = new RequestSender(this.#socket, this.#isTls);
     this.#timer = pool.timers.create(() => this.#onTimer());
     this.#timer.arm(pool.target.connectTimeoutMs);
     this.#listen();

@@ -5,9 +5,18 @@
 import type { Socket } from "node:net";
 import { chunkSizeLine, LAST_CHUNK } from "../wire/http1/request-encoder.js";
 
-/** Up to here, copying costs less than a vectored write. */
-const MAX_COPIED_BYTES = 16_384;
 const HIGH_WATER_BYTES = 65_536;
+/** Chunks from here on are copied into the shared buffer, this much at a time. */
+const MIN_SHARED_BYTES = 8_192;
+const MAX_PIECE_BYTES = 65_536;
+/** Head and chunk framing around a piece. */
+const MAX_AROUND_BYTES = 16_384;
+
+/**
+ * A socket without TLS usually takes what it is given at once, so one buffer serves all of them and no memory is allocated
+ * per chunk. One that did not take everything keeps the buffer, and the others get a new one.
+ */
+let shared = Buffer.allocUnsafeSlow(2 * MAX_AROUND_BYTES + MAX_PIECE_BYTES);
 
 export class RequestSender {
   /** The caller has written more or less than it announced: the connection is past saving. */
@@ -15,14 +24,17 @@ export class RequestSender {
   /** The whole request has been given to the socket. */
   isComplete = true;
   readonly #socket: Socket;
+  readonly #isTls: boolean;
   #heldHead = "";
   /** Body bytes still owed; meaningless when chunked. */
   #owed = 0;
   #isChunked = false;
   #wantsDrain = false;
 
-  constructor(socket: Socket) {
+  /** @param isTls such a socket keeps what it is given until it is encrypted */
+  constructor(socket: Socket, isTls: boolean) {
     this.#socket = socket;
+    this.#isTls = isTls;
   }
 
   start(head: string, bodyLength: number): void {
@@ -39,7 +51,7 @@ export class RequestSender {
     setImmediate(flushHead, this, head);
   }
 
-  /** False: wait for a drain. */
+  /** `chunk` is borrowed. False: wait for a drain. */
   write(chunk: Uint8Array): boolean {
     if (chunk.length === 0) return !this.#wantsDrain;
     if (this.isComplete || (!this.#isChunked && chunk.length > this.#owed)) {
@@ -90,16 +102,25 @@ export class RequestSender {
   }
 
   #send(before: string, chunk: Uint8Array, after: string): void {
+    const isPlain = this.#isTls || chunk.length < MIN_SHARED_BYTES || before.length > MAX_AROUND_BYTES;
+    if (isPlain) this.#socket.write(joined(before, chunk, after));
+    else this.#sendPieces(before, chunk, after);
+  }
+
+  #sendPieces(before: string, chunk: Uint8Array, after: string): void {
     const socket = this.#socket;
-    if (before === "") socket.write(chunk);
-    else if (chunk.length <= MAX_COPIED_BYTES) socket.write(joined(before, chunk, after));
-    else {
-      socket.cork();
-      socket.write(before, "latin1");
-      socket.write(chunk);
-      if (after !== "") socket.write(after, "latin1");
-      socket.uncork();
+    let lead = before;
+    let at = 0;
+    while (at < chunk.length && socket.writableLength === 0) {
+      const end = Math.min(chunk.length, at + MAX_PIECE_BYTES);
+      const bytes = fill(shared, lead, chunk.subarray(at, end), end === chunk.length ? after : "");
+      socket.write(bytes);
+      if (socket.writableLength > 0) shared = Buffer.allocUnsafeSlow(shared.length);
+      lead = "";
+      at = end;
     }
+    // A full socket takes no more now: the rest waits in memory of its own.
+    if (at < chunk.length) socket.write(joined(lead, chunk.subarray(at), after));
   }
 }
 
@@ -108,9 +129,14 @@ function flushHead(sender: RequestSender, head: string): void {
 }
 
 function joined(before: string, chunk: Uint8Array, after: string): Buffer {
-  const bytes = Buffer.allocUnsafe(before.length + chunk.length + after.length);
-  bytes.write(before, 0, "latin1");
+  return fill(Buffer.allocUnsafe(before.length + chunk.length + after.length), before, chunk, after);
+}
+
+/** The filled part of `bytes`. */
+function fill(bytes: Buffer, before: string, chunk: Uint8Array, after: string): Buffer {
+  if (before !== "") bytes.write(before, 0, "latin1");
   bytes.set(chunk, before.length);
-  bytes.write(after, before.length + chunk.length, "latin1");
-  return bytes;
+  const end = before.length + chunk.length;
+  if (after !== "") bytes.write(after, end, "latin1");
+  return bytes.subarray(0, end + after.length);
 }

@@ -56,7 +56,7 @@ export class Seen implements DownstreamHandler {
   }
 
   onBody(chunk: Uint8Array, isLast: boolean): void {
-    this.chunks.push(chunk);
+    this.chunks.push(Buffer.from(chunk));
     this.isBodyComplete = isLast;
     this.onChunk(chunk, isLast);
   }

@@ -159,13 +159,11 @@ export class RequestBody {
   }
 
   #pass(bytes: Uint8Array): void {
-    const copy = Buffer.allocUnsafe(bytes.length);
-    copy.set(bytes);
     if (bytes.length < SMALL_PIECE_BYTES && !this.#isComplete) {
       this.#isGathering = true;
       setImmediate(stopGathering, this);
     }
-    this.#owner.handler?.onBody(copy, this.#isComplete);
+    this.#owner.handler?.onBody(bytes, this.#isComplete);
   }
 
   #hold(bytes: Uint8Array): void {
