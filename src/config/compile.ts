@@ -99,7 +99,11 @@ function compileListener(listener: CompleteListener, path: DocumentPath, input: 
       maxConnections: listener.limits.maxConnections,
       maxConnectionsPerAddress: listener.limits.maxConnectionsPerAddress,
     },
-    timeouts: { requestMs: milliseconds(listener.timeouts.request), streamIdleMs: milliseconds(listener.timeouts.streamIdle) },
+    timeouts: {
+      requestMs: milliseconds(listener.timeouts.request),
+      streamIdleMs: milliseconds(listener.timeouts.streamIdle),
+      connectionAgeMs: milliseconds(listener.timeouts.connectionAge),
+    },
     webSocket: compileWebSocket(listener.webSocket),
     hardening: { ...listener.hardening },
   };

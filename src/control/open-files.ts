@@ -8,6 +8,11 @@ import { DOWNSTREAM_SHARE, downstreamShare } from "./socket-budget.js";
 
 /** For everything that is no connection: the event loop, pipes, logs, name lookups, sockets that are being closed. */
 const RESERVED_FILES = 128;
+/**
+ * A listener with `connectionAge` takes all that waits to be accepted before it looks at the first: the addon hands
+ * connections to child apps in a later turn. This is the length of its accept queue.
+ */
+const ACCEPT_BURST_FILES = 512;
 /** Of a small limit, half is for connections all the same. */
 const MAX_RESERVED_SHARE = 0.5;
 
@@ -28,14 +33,19 @@ export function parseOpenFileLimit(limits: string): number {
   return Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? 0);
 }
 
+/** @param isSingle the primary lives in the same process */
+export function reservedFiles(listeners: readonly ListenerSpec[], isSingle: boolean): number {
+  const bursts = listeners.filter(({ timeouts }) => timeouts.connectionAgeMs > 0).length;
+  return RESERVED_FILES * (isSingle ? 2 : 1) + ACCEPT_BURST_FILES * bursts;
+}
+
 /**
  * @param openFiles limit of a process, 0: unknown
- * @param processesInOne 2 when the primary lives in the same process
  * @returns 0: unlimited
  */
-export function socketsWithin(openFiles: number, processesInOne: 1 | 2): number {
+export function socketsWithin(openFiles: number, reserved: number): number {
   if (openFiles === 0) return 0;
-  return openFiles - Math.min(RESERVED_FILES * processesInOne, Math.floor(openFiles * MAX_RESERVED_SHARE));
+  return openFiles - Math.min(reserved, Math.floor(openFiles * MAX_RESERVED_SHARE));
 }
 
 /** What to tell the operator when the configuration promises more connections than can be held; null when it does not. */

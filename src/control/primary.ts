@@ -9,7 +9,7 @@ import { createMetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
 import { createAdmin } from "./admin-views.js";
 import { createKeySets, type KeySets } from "./key-sets.js";
-import { openFilesWarning, readOpenFileLimit, socketsWithin } from "./open-files.js";
+import { openFilesWarning, readOpenFileLimit, reservedFiles, socketsWithin } from "./open-files.js";
 import { PortUnavailable, probePort } from "./port-probe.js";
 import type { KeySetMessage } from "./protocol.js";
 import { socketTableProblem } from "./socket-table.js";
@@ -128,7 +128,7 @@ async function startGateway({ snapshot, isSingle, redactedDocument, version }: G
 
 function maxSockets({ listeners }: Snapshot, isSingle: boolean, log: ProcessLog): number {
   const openFiles = readOpenFileLimit();
-  const sockets = socketsWithin(openFiles, isSingle ? 2 : 1);
+  const sockets = socketsWithin(openFiles, reservedFiles(listeners, isSingle));
   const warning = openFilesWarning(listeners, openFiles, sockets);
   if (warning !== null) log.warn({ openFiles, maxSockets: sockets }, warning);
   return sockets;

@@ -25,7 +25,7 @@ class Client {
   received = "";
   isClosed = false;
 
-  constructor(port: number) {
+  constructor(port: number, request = "") {
     this.socket = connect({ port, host: "127.0.0.1" });
     this.socket.on("data", (chunk) => {
       this.received += chunk.toString("latin1");
@@ -34,6 +34,7 @@ class Client {
     this.socket.on("close", () => {
       this.isClosed = true;
     });
+    if (request !== "") this.socket.write(request);
   }
 }
 
@@ -125,5 +126,46 @@ workers: 1
     secure.destroy();
     assert.equal(workerPid(gateway), worker);
     assert.doesNotMatch(gateway.stderr(), /EMFILE|too many open files/i);
+  });
+});
+
+describe("a gateway whose listener ages connections, with few open files", {
+  skip: process.platform === "linux" ? false : "reads /proc",
+}, () => {
+  it("serves whom it lets in of a burst that fills the accept queue", async () => {
+    const upstream = await startHttpUpstream((_request, response) => response.end("ok"));
+    const gateway = await startGateway(
+      `
+listeners: [{ name: plain, bind: "127.0.0.1:0", protocol: http, timeouts: { connectionAge: 1m } }]
+routes: [{ name: all, backends: [{ service: app }] }]
+services: [{ name: app, endpoints: { static: [{ address: "${upstream.address}" }] } }]
+telemetry: { accessLog: { path: off } }
+admin: { bind: "127.0.0.1:0" }
+workers: 1
+`,
+      { maxOpenFiles: 1024 },
+    );
+    const worker = workerPid(gateway);
+    const clients: Client[] = [];
+    try {
+      process.kill(worker, "SIGSTOP");
+      let connected = 0;
+      for (let i = 0; i < 500; i++) {
+        const client = new Client(gateway.port("plain"), "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        client.socket.once("connect", () => connected++);
+        clients.push(client);
+      }
+      await eventually(() => connected === clients.length, "a full accept queue");
+      process.kill(worker, "SIGCONT");
+      await eventually(() => clients.every(({ isClosed, received }) => isClosed || hasResponses(received, 1)), "a decision about each");
+      const served = clients.filter(({ received }) => hasResponses(received, 1));
+      assert.equal(served.length, 384, "three quarters of half");
+      for (const { received } of served) assert.match(received, /^HTTP\/1\.1 200 /);
+    } finally {
+      process.kill(worker, "SIGCONT");
+      for (const { socket } of clients) socket.destroy();
+      await gateway.stop();
+      await upstream.close();
+    }
   });
 });

@@ -1,7 +1,7 @@
 /** `listeners`: bound address + protocol + TLS + direction. */
 import { z } from "zod";
 import type { Direction } from "../../engine/model/snapshot.js";
-import { parseDuration } from "../../engine/model/units.js";
+import { DURATION_PATTERN, parseDuration } from "../../engine/model/units.js";
 import { bindAddress, boundedSize, cidr, duration, type Flaw, filePath, hostname, isDurationOk, name, size, text } from "./values.js";
 
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
@@ -52,9 +52,26 @@ const limits = z.strictObject({
     ),
 });
 
+/** Shorter, connections that the engine keeps open although they are idle would pass for young ones again. */
+const MIN_CONNECTION_AGE_MS = 60_000;
+
+const connectionAge = () =>
+  text((value) => {
+    const ageMs = parseDuration(value);
+    if (ageMs === null || ageMs === 0 || ageMs >= MIN_CONNECTION_AGE_MS) return isDurationOk(value);
+    return { message: "must be 0s or at least 1m" };
+  }).meta({ pattern: DURATION_PATTERN.source });
+
 const timeouts = z.strictObject({
   request: duration().default("60s").describe("From the request's head to the last byte of its body; 0s disables."),
   streamIdle: duration().default("5m").describe("No byte in either direction for this long ends the exchange; 0s disables."),
+  connectionAge: connectionAge()
+    .default("0s")
+    .describe(
+      "Connections that have reached three quarters of this age are told to close with their next response (Connection: close), all of them " +
+        "once they have reached it; 0s: never, else at least 1m. Spreads clients over instances again. Costs memory for seven sets of " +
+        "certificates, and a TLS session is resumed only while connections of its time are accepted.",
+    ),
 });
 
 const webSocket = z.strictObject({

@@ -70,6 +70,8 @@ export interface ListenerTimeouts {
   readonly requestMs: number;
   /** No byte in either direction for this long ends the exchange; 0 disables. */
   readonly streamIdleMs: number;
+  /** A connection older than this is closed with its next response, some sooner; 0: unlimited. */
+  readonly connectionAgeMs: number;
 }
 
 /** WebSockets (RFC 6455) that were accepted on a listener. */

@@ -80,7 +80,16 @@ export interface UwsApp {
   domain(name: string): UwsApp;
   listen(host: string, port: number, done: (socket: UwsListenSocket | false) => void): UwsApp;
   close(): UwsApp;
+  /** Not in the addon's own declarations, like the two that take it. */
+  getDescriptor(): UwsAppDescriptor;
+  /** What is accepted goes to the child apps in turn, in a later turn of the loop; without any, to the app itself. */
+  addChildAppDescriptor(descriptor: UwsAppDescriptor): void;
+  /** Its connections live on. */
+  removeChildAppDescriptor(descriptor: UwsAppDescriptor): void;
 }
+
+/** A pointer as a number. */
+export type UwsAppDescriptor = number;
 
 export interface Uws {
   App(): UwsApp;

@@ -13,8 +13,8 @@ import {
   type UwsRequest,
   type UwsResponse,
   type UwsUpgradeContext,
-  type UwsWebSocketBehavior,
 } from "./addon.js";
+import { ALWAYS_YOUNG, AppRing, type AppSlot } from "./app-ring.js";
 import { type BodyLimits, RequestBody } from "./body.js";
 import type { GatePolicy, GateVerdict } from "./gate.js";
 import { textOfAddress } from "./remote-address.js";
@@ -95,10 +95,12 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   readonly #sockets: SocketBudget;
   readonly #mayEnter: ((address: string) => boolean) | null;
   readonly #uws: Uws;
+  /** The one that listens. */
   readonly #app: UwsApp;
+  /** Null when connections may grow as old as they like. */
+  readonly #ring: AppRing | null;
   readonly #gatePolicy: GatePolicy;
   readonly #bodyLimits: BodyLimits;
-  readonly #webSocketBehavior: UwsWebSocketBehavior;
   #socket: UwsListenSocket | null = null;
   #isClosed = false;
   #waiting: ResponseWriter[] = [];
@@ -123,8 +125,9 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
     const held = { bytes: 0, maxBytes: options.maxHeldBytes };
     const { maxBodyBytes: maxBytes, minBodyBytesPerSecond: minBytesPerSecond } = limits;
     this.#bodyLimits = { maxBytes, requestMs: timeouts.requestMs, minBytesPerSecond, held };
-    this.#webSocketBehavior = webSocketBehavior(this.#uws, spec.webSocket, (res, req, context) => this.#onRequest(res, req, context));
-    this.#app = this.#createApp(spec.tls);
+    const ageMs = timeouts.connectionAgeMs;
+    this.#ring = ageMs === 0 ? null : new AppRing((slot) => this.#createApp(spec.tls, slot), ageMs, timers);
+    this.#app = this.#ring === null ? this.#createApp(spec.tls, ALWAYS_YOUNG) : this.#ring.acceptor;
   }
 
   async listen(): Promise<{ readonly port: number }> {
@@ -143,6 +146,7 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
       this.#app.listen(host, port, (socket) => {
         if (socket === false) return resolve(null);
         this.#socket = socket;
+        this.#ring?.start();
         resolve(this.#uws.us_socket_local_port(socket));
       });
     });
@@ -152,13 +156,15 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
     if (this.#socket === null) return;
     this.#uws.us_listen_socket_close(this.#socket);
     this.#socket = null;
+    this.#ring?.stop();
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.stopAccepting();
-    this.#app.close();
+    if (this.#ring === null) this.#app.close();
+    else this.#ring.close();
   }
 
   /** One turn later for all that have something to say, not a timer each. */
@@ -179,27 +185,29 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
     }
   }
 
-  #createApp(tls: ListenerTlsSpec | null): UwsApp {
-    const app = tls === null ? this.#register(this.#uws.App()) : this.#createTlsApp(tls);
+  /** With everything that it needs to serve. */
+  #createApp(tls: ListenerTlsSpec | null, slot: AppSlot): UwsApp {
+    const app = tls === null ? this.#register(this.#uws.App(), slot) : this.#createTlsApp(tls, slot);
     app.filter((res, change) => this.#onConnectionChange(res, change));
     return app;
   }
 
   /** A registered name has a router of its own, which begins empty. */
-  #createTlsApp(tls: ListenerTlsSpec): UwsApp {
+  #createTlsApp(tls: ListenerTlsSpec, slot: AppSlot): UwsApp {
     const [first] = tls.certificates;
     if (first === undefined) throw new Error(`listener ${this.#spec.name} has no certificate`);
-    const app = this.#register(this.#uws.SSLApp(tlsOptions(first)));
+    const app = this.#register(this.#uws.SSLApp(tlsOptions(first)), slot);
     for (const { name, certificate } of serverNames(tls.certificates)) {
       app.addServerName(name, tlsOptions(certificate));
-      this.#register(app.domain(name));
+      this.#register(app.domain(name), slot);
     }
     return app;
   }
 
   /** A request for a WebSocket goes to the first of the two; what only looks like one is a plain request. */
-  #register(app: UwsApp): UwsApp {
-    return app.ws("/*", this.#webSocketBehavior).any("/*", (res, req) => this.#onRequest(res, req, null));
+  #register(app: UwsApp, slot: AppSlot): UwsApp {
+    const behavior = webSocketBehavior(this.#uws, this.#spec.webSocket, (res, req, context) => this.#onRequest(res, req, slot, context));
+    return app.ws("/*", behavior).any("/*", (res, req) => this.#onRequest(res, req, slot, null));
   }
 
   #onConnectionChange(res: UwsResponse, change: number): void {
@@ -207,6 +215,7 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
     this.connections++;
     this.#onConnection(1);
     const refusal = this.#refusalOfNewest(res);
+    if (this.#isClosed) return void res.close(); // a child app was given it too late
     if (refusal === null) return;
     this.refusedConnections++;
     this.#onRefusal(refusal);
@@ -233,12 +242,13 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   }
 
   /** Runs inside the addon: an exception that leaves it ends the process, and so does a request without `onAborted`. */
-  #onRequest(res: UwsResponse, req: UwsRequest, context: UwsUpgradeContext | null): void {
+  #onRequest(res: UwsResponse, req: UwsRequest, slot: AppSlot, context: UwsUpgradeContext | null): void {
     let writer: ResponseWriter | null = null;
     try {
       const verdict = readRequest(req, res, this.#gatePolicy);
       writer = new ResponseWriter(res, this, verdict.head.method === "HEAD");
       if (verdict.upgrade !== null && context !== null) writer.offer = new UpgradeOffer(verdict.upgrade, context, this);
+      writer.shouldClose = verdict.wantsClose || slot.isOld;
       this.#dispatch(verdict, res, writer);
     } catch (error) {
       if (writer !== null) writer.crash(error);
@@ -250,7 +260,6 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   #dispatch(verdict: GateVerdict, res: UwsResponse, writer: ResponseWriter): void {
     const { head, code } = verdict;
     res.onAborted(() => writer.onAborted());
-    writer.shouldClose = verdict.wantsClose;
     if (head.bodyLength !== 0 && verdict.isFramingSound) writer.body = new RequestBody(res, writer, this.#bodyLimits, this.#timers);
     if (code === null) {
       writer.handler = this.acceptor.accept(head, writer);

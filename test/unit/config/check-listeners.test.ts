@@ -225,6 +225,14 @@ test("the slowest upload that is put up with is a number of bytes, with or witho
   }
 });
 
+test("connections may grow old without limit, or for at least a minute", () => {
+  const text = (age: string) => listener(`bind: "127.0.0.1:1", protocol: http, timeouts: { connectionAge: ${age} }`);
+  const ageOf = (age: string) => accept(text(age)).snapshot.listeners[0]?.timeouts.connectionAgeMs;
+  assert.deepEqual(["0s", "1m", "60s", "1h"].map(ageOf), [0, 60_000, 60_000, 3_600_000]);
+  for (const age of ["59s", "100ms"]) assert.match(refuse(text(age))[0] ?? "", /timeouts\.connectionAge must be 0s or at least 1m/);
+  assert.match(refuse(text("soon"))[0] ?? "", /timeouts\.connectionAge "soon" is not a duration/);
+});
+
 test("connections of one address can be limited on Linux only, and not to less than the workers need", () => {
   const text = (limit: number) =>
     `${listener(`bind: "127.0.0.1:1", protocol: http, limits: { maxConnectionsPerAddress: ${limit} }`)}\nworkers: 4`;

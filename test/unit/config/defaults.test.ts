@@ -28,7 +28,7 @@ test("a listener without direction is ingress, hardened and limited", () => {
       maxConnections: 10_000,
       maxConnectionsPerAddress: 0,
     },
-    timeouts: { requestMs: 60_000, streamIdleMs: 300_000 },
+    timeouts: { requestMs: 60_000, streamIdleMs: 300_000, connectionAgeMs: 0 },
     webSocket: { maxMessageBytes: 1_048_576, maxQueueBytes: 1_048_576, idleMs: 120_000, maxAgeMs: 0, isCompressed: false },
     hardening: { normalisePath: true, refuseEncodedSlashes: true, refuseUnderscoreHeaders: true, dropForwardedHeaders: true },
   });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { openFilesWarning, parseOpenFileLimit, readOpenFileLimit, socketsWithin } from "../../../src/control/open-files.js";
+import { openFilesWarning, parseOpenFileLimit, readOpenFileLimit, reservedFiles, socketsWithin } from "../../../src/control/open-files.js";
 import { createSocketBudget, downstreamShare } from "../../../src/control/socket-budget.js";
 import { listenerSpec } from "../../integration/uws-harness.js";
 
@@ -24,10 +24,16 @@ test("Node.js has raised the soft limit to the hard one", { skip: onLinux }, () 
 });
 
 test("some files are kept back, but never more than half of them", () => {
-  assert.equal(socketsWithin(20_000, 1), 19_872);
-  assert.equal(socketsWithin(20_000, 2), 19_744);
-  assert.equal(socketsWithin(100, 1), 50);
-  assert.equal(socketsWithin(0, 1), 0);
+  assert.equal(socketsWithin(20_000, 128), 19_872);
+  assert.equal(socketsWithin(100, 128), 50);
+  assert.equal(socketsWithin(0, 128), 0);
+});
+
+test("more is kept back for a primary in the same process, and for listeners that accept in bursts", () => {
+  const [plain, aged] = [listenerSpec(), listenerSpec({ connectionAgeMs: 60_000 })];
+  assert.equal(reservedFiles([plain, plain], false), 128);
+  assert.equal(reservedFiles([plain], true), 256);
+  assert.equal(reservedFiles([plain, aged, aged], false), 128 + 2 * 512);
 });
 
 test("callers get three quarters, services the rest and what callers leave", () => {
@@ -56,10 +62,10 @@ test("without a known limit there is room for ever", () => {
 
 test("a configuration that promises too much is told what to raise, and to what", () => {
   const listeners = [listenerSpec({ limits: { maxConnections: 700 } }), listenerSpec({ limits: { maxConnections: 800 } })];
-  const warning = openFilesWarning(listeners, 1024, socketsWithin(1024, 1)) ?? "";
+  const warning = openFilesWarning(listeners, 1024, socketsWithin(1024, 128)) ?? "";
   assert.match(warning, /add up to 1500 per worker, but at most 1024 open files leave room for 672: raise the limit to 2128 \(ulimit -n/);
-  assert.equal(openFilesWarning(listeners, 2128, socketsWithin(2128, 1)), null, "what it says is enough");
-  assert.notEqual(openFilesWarning(listeners, 2127, socketsWithin(2127, 1)), null, "and no more than that");
+  assert.equal(openFilesWarning(listeners, 2128, socketsWithin(2128, 128)), null, "what it says is enough");
+  assert.notEqual(openFilesWarning(listeners, 2127, socketsWithin(2127, 128)), null, "and no more than that");
   assert.equal(downstreamShare(0), Number.POSITIVE_INFINITY);
   assert.equal(openFilesWarning(listeners, 0, 0), null);
 });
