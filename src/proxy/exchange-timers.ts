@@ -7,6 +7,8 @@ import type { Timer, Timers } from "./ports.js";
 
 export interface TimedOut {
   fail(code: ErrorCode, detail: string): void;
+  /** No byte has moved, in either direction. */
+  fellSilent(detail: string): void;
   /** The attempt under way took too long to answer; another one may still be in time. */
   attemptTimedOut(detail: string): void;
 }
@@ -62,6 +64,6 @@ export class ExchangeTimers {
   #onAlarm(): void {
     if (!this.#isWatching) this.#owner.attemptTimedOut("the attempt's backendRequest timeout passed");
     else if (this.hasMoved) this.#arm(this.#idleMs);
-    else this.#owner.fail("upstream-timeout", "no byte moved for the listener's streamIdle timeout");
+    else this.#owner.fellSilent("no byte moved for the listener's streamIdle timeout");
   }
 }

@@ -244,6 +244,11 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     this.#attempt?.giveUp("upstream-timeout", detail);
   }
 
+  /** A client that does not take what waits for it is no fault of the service. */
+  fellSilent(detail: string): void {
+    this.fail(this.#isWaitingForDrain ? "downstream-abort" : "upstream-timeout", detail);
+  }
+
   /** The request may reach a service twice, and all of it is still here. */
   #canRepeat(): boolean {
     return isIdempotent(this.request.method) && (this.#body === null || this.#body.canReplay);

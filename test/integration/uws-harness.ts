@@ -104,6 +104,7 @@ export interface HarnessOptions {
   readonly limits?: Partial<ListenerLimits>;
   readonly requestMs?: number;
   readonly connectionAgeMs?: number;
+  readonly streamIdleMs?: number;
   readonly tls?: ListenerTlsSpec;
   readonly host?: string;
   readonly maxHeldBytes?: number;
@@ -128,7 +129,11 @@ export function listenerSpec(options: HarnessOptions = {}): ListenerSpec {
       maxConnectionsPerAddress: 0,
       ...options.limits,
     },
-    timeouts: { requestMs: options.requestMs ?? 60_000, streamIdleMs: 300_000, connectionAgeMs: options.connectionAgeMs ?? 0 },
+    timeouts: {
+      requestMs: options.requestMs ?? 60_000,
+      streamIdleMs: options.streamIdleMs ?? 300_000,
+      connectionAgeMs: options.connectionAgeMs ?? 0,
+    },
     webSocket: { maxMessageBytes: 1024 * 1024, maxQueueBytes: 1024 * 1024, idleMs: 120_000, maxAgeMs: 0, isCompressed: false },
     hardening: {
       normalisePath: true,

@@ -120,16 +120,74 @@ describe("beyond the addon's timers", { concurrency: true }, () => {
     raw.destroy();
   });
 
-  test("a reader that never reads is cut off and reported", async () => {
+  for (const [what, path, length] of [
+    ["unknown length", "/slow-stream", -1],
+    ["known length", "/slow-download", 16 * 1024 * 1024],
+  ] as const) {
+    test(`a reader that stops for long gets its response of ${what} whole`, async () => {
+      harness.onRequest = () => {};
+      const raw = await connectRaw(harness);
+      raw.socket.pause();
+      raw.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      await harness.until(() => seenAt(path) !== undefined, "accepted");
+      const one = seenAt(path)!;
+      one.downstream.writeHead(200, [], length);
+      let leftBytes = 16 * 1024 * 1024;
+      one.onDrained = () => {
+        while (leftBytes > 0) {
+          leftBytes -= 65_536;
+          if (!one.downstream.write(Buffer.alloc(65_536, "s"))) return;
+        }
+        one.downstream.end();
+      };
+      one.onDrained();
+      await sleep(PAST_TIMER_MS);
+      assert.equal(one.aborts, 0);
+      assert.ok(leftBytes > 0, "the writer waits");
+      raw.socket.resume();
+      const text = await raw.until((received) => received.length > 16 * 1024 * 1024 && hasResponses(received, 1), 20_000);
+      assert.ok(parseResponses(text)[0]?.body === "s".repeat(16 * 1024 * 1024), "every byte");
+      raw.destroy();
+    });
+  }
+
+  test("a wait for the upstream is not timed by the addon either when the upload was held up at its end", async () => {
     harness.onRequest = () => {};
     const raw = await connectRaw(harness);
-    raw.socket.pause();
-    raw.send("GET /never HTTP/1.1\r\nHost: a\r\n\r\n");
-    await harness.until(() => seenAt("/never") !== undefined, "accepted");
-    const one = seenAt("/never")!;
-    one.downstream.writeHead(200, [], 64 * 1024 * 1024);
-    while (one.downstream.write(Buffer.alloc(65_536)));
-    await harness.until(() => one.aborts === 1, "aborted", DEADLINE_MS);
+    raw.send("POST /held-up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    await harness.until(() => seenAt("/held-up") !== undefined, "accepted");
+    const one = seenAt("/held-up")!;
+    one.onChunk = () => one.downstream.pauseBody();
+    raw.send("1\r\na\r\n1\r\nb\r\n0\r\n\r\n");
+    await harness.until(() => one.chunks.length === 1, "the first chunk");
+    one.onChunk = () => {};
+    one.downstream.resumeBody();
+    await harness.until(() => one.isBodyComplete, "the end");
+    await sleep(PAST_TIMER_MS);
+    assert.equal(one.aborts, 0);
+    reply(one.downstream, 200, "late");
+    await raw.until((text) => text.endsWith("late"));
     raw.destroy();
   });
+
+  for (const [what, length] of [
+    ["unknown length", -1],
+    ["known length", 64 * 1024 * 1024],
+  ] as const) {
+    test(`a reader that takes nothing of a response of ${what} for streamIdle is cut off and reported`, async () => {
+      const impatient = await startHarness({ streamIdleMs: 1_000 });
+      impatient.onRequest = () => {};
+      const raw = await connectRaw(impatient);
+      raw.socket.pause();
+      raw.send("GET /never HTTP/1.1\r\nHost: a\r\n\r\n");
+      await impatient.until(() => impatient.seen.length === 1, "accepted");
+      const one = impatient.seen[0]!;
+      one.downstream.writeHead(200, [], length);
+      while (one.downstream.write(Buffer.alloc(65_536)));
+      await impatient.until(() => one.aborts === 1, "aborted", 5_000);
+      assert.equal(impatient.listener.pendingResponses, 0);
+      raw.destroy();
+      impatient.listener.close();
+    });
+  }
 });

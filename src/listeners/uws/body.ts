@@ -4,9 +4,10 @@
  * uWebSockets.js response and nothing else of it.
  *
  * The brake has rules of its own in uWebSockets.js. While paused, a client that leaves is not noticed: so a paused
- * body looks again every few seconds. A paused request must not be answered: a response write that meets
- * backpressure un-pauses it, and resuming later can freeze the connection both ways. So reading resumes before the
- * first response byte and never stops after it; what arrives against the exchange's wish is held, up to a limit.
+ * body looks again every few seconds. Pausing stops the response's polling as well, a response write that meets
+ * backpressure un-pauses, and resuming restores what some other connection polled for: so the writer is told of every
+ * turn (it then offers its bytes by the clock), and reading resumes before the last response byte, after which it
+ * could not. What arrives against the exchange's wish is held, up to a limit.
  */
 import type { ErrorCode } from "../../engine/model/errors.js";
 import type { DownstreamHandler, Timer, Timers } from "../../proxy/ports.js";
@@ -20,7 +21,7 @@ const REARM_MS = 4_000;
 const MIN_LOOK_MS = 500;
 /** How long a refused upload may go on after its reply, so that a reset does not destroy the reply on its way. */
 const LINGER_MS = 2_000;
-/** Above this a paused body no longer looks whether its client is still there: looking may bring another read. */
+/** Above this a paused body no longer looks whether its client has ended the connection: looking may bring another read. */
 const MAX_HELD_TO_LOOK_BYTES = 512 * 1024;
 /** Small chunks of one turn are passed on together, at most so much at once. */
 const MAX_GATHERED_BYTES = 16 * 1024;
@@ -43,12 +44,16 @@ export interface BodyLimits {
 /** Whoever owns the response object. */
 export interface BodyOwner {
   readonly handler: DownstreamHandler | null;
-  /** Response bytes wait for the client: the socket's polling must not be touched. */
+  /** Response bytes wait for the client. */
   readonly isBlocked: boolean;
   /** The connection must not live on after the response. */
   mustClose: boolean;
   enterCallback(): void;
   leaveCallback(): void;
+  /** The addon has stopped polling the socket, or polls for who knows what: response bytes must be offered again. */
+  onBodyTurned(): void;
+  /** The client is gone, and the addon does not know. */
+  onReset(): void;
   crash(error: unknown): void;
 }
 
@@ -88,6 +93,15 @@ export class RequestBody {
     return this.#isComplete;
   }
 
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  /** After a response write, which may have made the addon read again. */
+  keepStopped(): void {
+    if (this.#isStopped) this.#res.pause();
+  }
+
   /** The request was refused: its body is read and forgotten. */
   discard(): void {
     this.#timer.cancel();
@@ -108,8 +122,8 @@ export class RequestBody {
     if (!this.#isPaused) this.#unstop();
   }
 
-  /** Called before the first response byte. */
-  onResponseStart(): void {
+  /** Called before the last response byte. */
+  onResponseEnding(): void {
     this.#canStop = false;
     this.#unstop();
   }
@@ -146,7 +160,10 @@ export class RequestBody {
       if (isLast) this.#onLingered?.();
       return;
     }
-    if (isLast) this.#timer.cancel();
+    if (isLast) {
+      this.#timer.cancel();
+      this.#unstop(); // nothing is left to stop
+    }
     this.#receivedBytes += chunk.byteLength;
     if (this.#limits.maxBytes > 0 && this.#receivedBytes > this.#limits.maxBytes) {
       this.#fail("body-too-large", `the body exceeds ${this.#limits.maxBytes} bytes`);
@@ -197,15 +214,19 @@ export class RequestBody {
   }
 
   #stop(): void {
-    if (this.#isStopped || !this.#canStop || this.#isComplete || this.#phase !== "receiving") return;
+    if (!this.#canStop || this.#isComplete || this.#phase !== "receiving") return;
     this.#isStopped = true;
-    this.#res.pause();
+    this.#res.pause(); // not only the first time: a response write may have undone it
+    this.#owner.onBodyTurned();
   }
 
   #unstop(): void {
     if (!this.#isStopped || this.#phase === "gone") return;
     this.#isStopped = false;
     this.#res.resume();
+    this.#owner.onBodyTurned();
+    // Resuming has set the addon's timer, which only the last chunk would have switched off.
+    if (this.#isComplete && this.#phase === "receiving") this.#timer.arm(REARM_MS);
   }
 
   #fail(code: ErrorCode, detail: string): void {
@@ -225,13 +246,18 @@ export class RequestBody {
     if (this.#phase === "gone") return;
     try {
       if (this.#onLingered !== null) this.#onLingered();
-      else if (this.#phase === "receiving" && !this.#isComplete) this.#watch();
+      else if (this.#phase === "receiving") this.#watch();
     } catch (error) {
       this.#owner.crash(error);
     }
   }
 
   #watch(): void {
+    if (this.#isComplete) {
+      this.#rearm();
+      this.#timer.arm(REARM_MS);
+      return;
+    }
     const { requestMs, minBytesPerSecond } = this.#limits;
     const nowMs = performance.now();
     if (requestMs > 0 && nowMs - this.#startedAt >= requestMs) {
@@ -243,16 +269,28 @@ export class RequestBody {
       return;
     }
     if (!this.#isStopped) this.#rearm();
-    else if (this.#held.bytes <= MAX_HELD_TO_LOOK_BYTES) this.#unstop(); // what arrives is held, and stops it again
+    else if (this.#held.bytes <= MAX_HELD_TO_LOOK_BYTES)
+      this.#unstop(); // what arrives is held, and stops it again
+    else if (isReset(this.#res)) return this.#owner.onReset();
     this.#armTimer();
   }
 
-  /** Pausing and resuming sets the addon's timer anew. Not while response bytes wait: that is the freeze. */
+  /** While response bytes wait, their writer does that. */
   #rearm(): void {
     if (this.#owner.isBlocked) return;
-    this.#res.pause();
-    this.#res.resume();
+    rearmTimer(this.#res);
   }
+}
+
+/** Sets the addon's timer anew. In one turn, so that what is polled for stays the same; not while a body is stopped. */
+export function rearmTimer(res: UwsResponse): void {
+  res.pause();
+  res.resume();
+}
+
+/** A client that leaves without having read its response resets the connection, which then has no peer any more. */
+function isReset(res: UwsResponse): boolean {
+  return res.getRemoteAddress().byteLength === 0;
 }
 
 function stopGathering(body: RequestBody): void {

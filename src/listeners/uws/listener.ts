@@ -84,12 +84,13 @@ const MAX_FREE_PORT_ATTEMPTS = 5;
 class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   readonly acceptor: Acceptor;
   readonly onBug: (error: unknown) => void;
+  readonly timers: Timers;
+  readonly streamIdleMs: number;
   connections = 0;
   refusedConnections = 0;
   pendingResponses = 0;
 
   readonly #spec: ListenerSpec;
-  readonly #timers: Timers;
   readonly #onConnection: (change: number) => void;
   readonly #onRefusal: (reason: ConnectionRefusal) => void;
   readonly #sockets: SocketBudget;
@@ -114,7 +115,8 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
     this.#onRefusal = options.onRefusal;
     this.#sockets = options.sockets;
     this.#mayEnter = options.mayEnter;
-    this.#timers = timers;
+    this.timers = timers;
+    this.streamIdleMs = timeouts.streamIdleMs;
     this.#uws = loadUws(limits.maxHeaderBytes);
     this.#gatePolicy = {
       scheme: spec.tls === null ? "http" : "https",
@@ -260,7 +262,7 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   #dispatch(verdict: GateVerdict, res: UwsResponse, writer: ResponseWriter): void {
     const { head, code } = verdict;
     res.onAborted(() => writer.onAborted());
-    if (head.bodyLength !== 0 && verdict.isFramingSound) writer.body = new RequestBody(res, writer, this.#bodyLimits, this.#timers);
+    if (head.bodyLength !== 0 && verdict.isFramingSound) writer.body = new RequestBody(res, writer, this.#bodyLimits, this.timers);
     if (code === null) {
       writer.handler = this.acceptor.accept(head, writer);
       return;

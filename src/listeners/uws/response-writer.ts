@@ -1,6 +1,6 @@
 /**
- * The response side of one exchange, and the only file that writes to a uWebSockets.js response. The addon has rules
- * that it does not check; each stands here with its reason, and test/integration/uws-*.test.ts pins each:
+ * The response side of one exchange; with response-stream.ts, the only file that writes to a uWebSockets.js response.
+ * The addon has rules that it does not check; each stands here with its reason, and test/integration/uws-*.test.ts pins each:
  *
  * 1. Nothing leaves inside a request or body callback. All pipelined requests of one packet share one 16 KiB cork
  *    there, and an `end(…, true)` in it resets the connection's state: the next request would still be dispatched.
@@ -9,11 +9,15 @@
  *    is slow, bytes vanish. Larger chunks are cut; a body of known length goes through `tryEnd`, which is safe.
  * 3. `tryEnd` does not keep what the socket did not take: we do, until `onWritable`.
  * 4. `onWritable` is always registered on streams (without it, a stream that was blocked once and then idles is
- *    killed), and corks once even if it has nothing to say (or what the addon buffered stays there).
+ *    killed), and corks once even if it has nothing to say (or what the addon buffered stays there). A client that
+ *    is slow but steady is kept by slow-client.ts.
  * 5. `end(…, true)` only as the first and only write: later it would put `Connection: close` into the body.
  *    `endWithoutBody` never with arguments: it leaves the response pending, or reports a length of 2^63.
  * 6. HEAD, 204 and 304: the addon would send a body; `Content-Length` of HEAD is a field of ours.
- * 7. A paused request body is resumed before the first response byte (body.ts).
+ * 7. A paused request body is resumed before the last response byte (body.ts): later it cannot be. While it is paused
+ *    there is no `onWritable`, and a write that meets backpressure un-pauses it: so it is paused once more after every
+ *    write, and slow-client.ts offers what waits. What the addon has buffered then shows only in the result of the next
+ *    write, so after a refusal that is a small one.
  * 8. A response does not end before its upload if that can be helped: the last byte of an upload switches the addon's idle
  *    timer off, and only the end of a response switches it on again. The connection could then idle for ever.
  * 9. Every call on a finished or aborted response throws: `#state` knows, and ours are no-ops then.
@@ -23,10 +27,12 @@ import type { WebSocketEnd, WebSocketEvents } from "../../proxy/web-socket-ports
 import type { UwsResponse } from "./addon.js";
 import type { BodyOwner, RequestBody } from "./body.js";
 import { type EncodedHead, encodeHead, statusLine, withField } from "./response-head.js";
+import { MAX_CORK_BYTES, ResponseStream, type StreamOwner } from "./response-stream.js";
+import type { SlowClientPolicy } from "./slow-client.js";
 import type { UpgradeOffer } from "./web-socket.js";
 
 /** What all responses of one listener share. */
-export interface WriterContext {
+export interface WriterContext extends SlowClientPolicy {
   readonly acceptor: Acceptor;
   readonly onBug: (error: unknown) => void;
   /** Responses that may still write; what the addon has buffered of ended ones is not visible to us. */
@@ -39,9 +45,6 @@ export interface WriterContext {
 type State = "idle" | "stated" | "streaming" | "finishing" | "closed";
 type Framing = "none" | "length" | "chunked";
 
-/** Below the cork's 16,384 by what the addon adds: Date, framing fields, chunk size, line ends. */
-const MAX_CORK_BYTES = 16_384 - 512;
-const MIN_SLICE_BYTES = 1_024;
 /** What a callback or a refusal may say at once before it has to wait, or is broken off. */
 const MAX_HELD_BYTES = 64 * 1024;
 
@@ -51,7 +54,7 @@ const MAX_COALESCED_BYTES = 8 * 1024;
 const SWITCHING_PROTOCOLS = 101;
 const EMPTY = Buffer.alloc(0);
 
-export class ResponseWriter implements Downstream, BodyOwner {
+export class ResponseWriter implements Downstream, BodyOwner, StreamOwner {
   handler: DownstreamHandler | null = null;
   body: RequestBody | null = null;
   /** The connection must not live on after this response. */
@@ -72,14 +75,14 @@ export class ResponseWriter implements Downstream, BodyOwner {
   #heldBytes = 0;
   #isEndAsked = false;
   #isFlushHeld = false;
+  /** Too much is held. */
   #isBlocked = false;
   #status = 200;
   #head: EncodedHead | null = null;
   #framing: Framing = "chunked";
   #declaredBytes = -1;
-  #givenBytes = 0;
-  /** The end of what was given that the socket has not taken yet. */
-  #rest: Uint8Array = EMPTY;
+  /** Null until the head has left ahead of the end. */
+  #stream: ResponseStream | null = null;
 
   constructor(res: UwsResponse, context: WriterContext, isHeadRequest: boolean) {
     this.#res = res;
@@ -89,7 +92,7 @@ export class ResponseWriter implements Downstream, BodyOwner {
   }
 
   get isBlocked(): boolean {
-    return this.#isBlocked;
+    return this.#stream?.isBlocked === true;
   }
 
   // ── Downstream ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -129,8 +132,8 @@ export class ResponseWriter implements Downstream, BodyOwner {
     this.#status = SWITCHING_PROTOCOLS;
     this.#head = head;
     let end: WebSocketEnd | null = null;
-    this.#corked(() => {
-      this.#emitHead();
+    this.corked(() => {
+      this.emitHead();
       this.#finish();
       end = offer.accept(this.#res, protocol, events);
     });
@@ -151,7 +154,7 @@ export class ResponseWriter implements Downstream, BodyOwner {
   flush(): void {
     if (this.#state !== "stated" || this.#framing !== "length" || this.#declaredBytes === 0 || this.#collectsAll()) return;
     if (this.#isHolding) this.#isFlushHeld = true;
-    else this.#writeLength(EMPTY);
+    else this.#startStream().write(EMPTY);
   }
 
   end(): void {
@@ -228,6 +231,51 @@ export class ResponseWriter implements Downstream, BodyOwner {
     }
   }
 
+  // ── Called by the body and by the stream ─────────────────────────────────────────────────────────────────────
+
+  onBodyTurned(): void {
+    this.#stream?.onBodyTurned();
+  }
+
+  get headBytes(): number {
+    return this.#head === null ? 0 : this.#head.name.length + this.#head.text.length;
+  }
+
+  emitHead(): void {
+    const head = this.#head;
+    if (head === null) return;
+    this.#head = null;
+    if (this.#status !== 200) this.#res.writeStatus(statusLine(this.#status));
+    if (head.name !== "") this.#res.writeHeader(head.name, head.isLatin1 ? Buffer.from(head.text, "latin1") : head.text);
+  }
+
+  corked(run: () => void): void {
+    this.#res.cork(() => {
+      try {
+        run();
+      } catch (error) {
+        this.crash(error);
+      }
+    });
+  }
+
+  onDrained(): void {
+    this.handler?.onDrain();
+  }
+
+  onDone(): void {
+    this.#finish();
+  }
+
+  onStalled(): void {
+    this.onReset();
+  }
+
+  /** The addon answers with `onAborted`. */
+  onReset(): void {
+    if (this.#state !== "closed") this.#res.close();
+  }
+
   // ── Holding ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** A response after which the connection must die is sent in one piece: only then can the addon close it. */
@@ -274,16 +322,24 @@ export class ResponseWriter implements Downstream, BodyOwner {
   // ── Sending ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   #send(chunk: Uint8Array): boolean {
-    if (this.#framing === "chunked") return this.#writeChunked(chunk);
-    const owedBytes = this.#declaredBytes - this.#givenBytes;
-    const part = chunk.length > owedBytes ? chunk.subarray(0, owedBytes) : chunk;
-    if (this.#state === "stated" && part.length === this.#declaredBytes && this.#fitsCork(part)) return this.#sendWhole(part);
-    return this.#writeLength(part);
+    if (this.#framing === "length" && this.#state === "stated") {
+      const part = chunk.subarray(0, this.#declaredBytes);
+      if (part.length === this.#declaredBytes && this.#fitsCork(part)) return this.#sendWhole(part);
+    }
+    return this.#startStream().write(chunk);
+  }
+
+  #startStream(): ResponseStream {
+    if (this.#stream !== null) return this.#stream;
+    this.#state = "streaming";
+    if (this.shouldClose) this.#addConnectionClose();
+    this.#stream = new ResponseStream(this.#res, this, this.#context, this.#framing === "length" ? this.#declaredBytes : -1);
+    return this.#stream;
   }
 
   #endNow(): void {
     if (this.#state === "stated") this.#endStated(this.#takeHeld());
-    else if (this.#state === "streaming") this.#endStreaming();
+    else if (this.#stream !== null && this.#state === "streaming") this.#endStreaming(this.#stream);
   }
 
   /** Nothing has left yet: the whole response is known now. */
@@ -302,28 +358,19 @@ export class ResponseWriter implements Downstream, BodyOwner {
     this.#endNow();
   }
 
-  #endStreaming(): void {
-    if (this.#framing === "length" && this.#givenBytes < this.#declaredBytes) return this.abort();
+  #endStreaming(stream: ResponseStream): void {
+    if (stream.isShort) return this.abort();
     this.#state = "finishing";
-    if (this.#framing === "chunked" && !this.#isBlocked) this.#endChunked();
-  }
-
-  #endChunked(): void {
-    this.#corked(() => this.#res.end());
-    this.#finish();
+    stream.end();
   }
 
   #fitsCork(body: Uint8Array): boolean {
-    return body.length + this.#headBytes() <= MAX_CORK_BYTES;
-  }
-
-  #headBytes(): number {
-    return this.#head === null ? 0 : this.#head.name.length + this.#head.text.length;
+    return body.length + this.headBytes <= MAX_CORK_BYTES;
   }
 
   /** Head and complete body in one cork. */
   #sendWhole(body: Uint8Array): true {
-    this.body?.onResponseStart();
+    this.body?.onResponseEnding();
     const isBodiless = this.#framing === "none";
     if (this.#isUploading() || (this.mustClose && isBodiless)) this.#sendAndLinger(isBodiless ? null : body);
     else if (isBodiless) this.#sendBodiless();
@@ -336,8 +383,8 @@ export class ResponseWriter implements Downstream, BodyOwner {
   }
 
   #sendEnd(body: Uint8Array): void {
-    this.#corked(() => {
-      this.#emitHead();
+    this.corked(() => {
+      this.emitHead();
       this.#res.end(body, this.mustClose || this.shouldClose);
     });
     this.#finish();
@@ -345,8 +392,8 @@ export class ResponseWriter implements Downstream, BodyOwner {
 
   #sendBodiless(): void {
     if (this.shouldClose) this.#addConnectionClose();
-    this.#corked(() => {
-      this.#emitHead();
+    this.corked(() => {
+      this.emitHead();
       this.#res.endWithoutBody();
     });
     this.#finish();
@@ -362,7 +409,7 @@ export class ResponseWriter implements Downstream, BodyOwner {
     this.#addConnectionClose();
     const head = withField(this.#head as EncodedHead, "Date", new Date().toUTCString());
     const fields = Buffer.from(body === null ? `${head.text}\r\n` : `${head.text}\r\nTransfer-Encoding: chunked\r\n\r\n`, "latin1");
-    this.#corked(() => {
+    this.corked(() => {
       this.#res.writeStatus(statusLine(this.#status));
       this.#res.writeHeader(head.name, body === null ? fields : Buffer.concat([fields, ...chunkAndEnd(body)]));
     });
@@ -375,97 +422,8 @@ export class ResponseWriter implements Downstream, BodyOwner {
     else this.body.linger(close);
   }
 
-  #writeChunked(chunk: Uint8Array): boolean {
-    this.#startStream();
-    let isOk = true;
-    for (let at = 0; at < chunk.length && this.#state === "streaming"; ) {
-      const roomBytes = Math.max(MIN_SLICE_BYTES, MAX_CORK_BYTES - this.#headBytes());
-      const slice = at === 0 && chunk.length <= roomBytes ? chunk : chunk.subarray(at, at + roomBytes);
-      this.#corked(() => {
-        this.#emitHead();
-        isOk = this.#res.write(slice);
-      });
-      at += slice.length;
-    }
-    if (this.#state === "streaming") this.#isBlocked = !isOk;
-    return !this.#isBlocked;
-  }
-
-  #writeLength(chunk: Uint8Array): boolean {
-    this.#startStream();
-    this.#givenBytes += chunk.length;
-    if (this.#rest.length > 0) this.#rest = Buffer.concat([this.#rest, chunk]);
-    else if (this.#offer(chunk)) this.#rest = Buffer.from(this.#rest); // borrowed until now
-    this.#isBlocked = this.#rest.length > 0 && this.#state !== "closed";
-    return !this.#isBlocked;
-  }
-
-  /** Offers bytes to the socket and keeps a view of what it did not take. True when there is such a rest. */
-  #offer(bytes: Uint8Array): boolean {
-    let isDone = false;
-    this.#corked(() => {
-      this.#emitHead();
-      isDone = this.#res.tryEnd(bytes, this.#declaredBytes)[1];
-    });
-    if (this.#state === "closed") return false;
-    if (isDone) {
-      this.#rest = EMPTY;
-      this.#finish();
-      return false;
-    }
-    const untakenBytes = this.#givenBytes - this.#res.getWriteOffset();
-    this.#rest = bytes.subarray(bytes.length - untakenBytes);
-    return untakenBytes > 0;
-  }
-
-  #startStream(): void {
-    if (this.#state !== "stated") return;
-    this.#state = "streaming";
-    this.body?.onResponseStart();
-    if (this.shouldClose) this.#addConnectionClose();
-    this.#res.onWritable(() => this.#onWritable());
-  }
-
-  #onWritable(): boolean {
-    try {
-      this.#drain();
-    } catch (error) {
-      this.crash(error);
-    }
-    return true;
-  }
-
-  #drain(): void {
-    if (this.#state === "closed") return;
-    if (this.#rest.length === 0) this.#corked(() => {});
-    else if (this.#offer(this.#rest)) return;
-    if (!this.#isBlocked) return;
-    this.#isBlocked = false;
-    if (this.#state === "finishing") this.#endChunked();
-    else this.handler?.onDrain();
-  }
-
   #addConnectionClose(): void {
     this.#head = withField(this.#head as EncodedHead, "Connection", "close");
-  }
-
-  #emitHead(): void {
-    const head = this.#head;
-    if (head === null) return;
-    this.#head = null;
-    if (this.#status !== 200) this.#res.writeStatus(statusLine(this.#status));
-    if (head.name !== "") this.#res.writeHeader(head.name, head.isLatin1 ? Buffer.from(head.text, "latin1") : head.text);
-  }
-
-  /** An exception inside a cork would end the process. */
-  #corked(run: () => void): void {
-    this.#res.cork(() => {
-      try {
-        run();
-      } catch (error) {
-        this.crash(error);
-      }
-    });
   }
 
   #setClosed(): void {
@@ -475,8 +433,8 @@ export class ResponseWriter implements Downstream, BodyOwner {
 
   #finish(): void {
     this.#setClosed();
+    this.#stream?.close();
     this.#held = null;
-    this.#rest = EMPTY;
     this.body?.detach();
   }
 }

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { UwsResponse } from "../../../../src/listeners/uws/addon.js";
 import { ResponseWriter } from "../../../../src/listeners/uws/response-writer.js";
+import { createTimerWheel } from "../../../../src/proxy/timer-wheel.js";
 
 const CORK_BYTES = 16_384;
 
@@ -40,7 +41,15 @@ test("no cork of a chunked body reaches 16 KiB, whatever is written, and no byte
       const { res, corks, bodyBytes } = recordingResponse();
       const onBug = (error: unknown) => assert.fail(String(error));
       const acceptor = { isDraining: false, accept: assert.fail, refuse: assert.fail };
-      const writer = new ResponseWriter(res, { acceptor, onBug, pendingResponses: 0, later: (one) => one.replay() }, false);
+      const context = {
+        acceptor,
+        onBug,
+        timers: createTimerWheel(),
+        streamIdleMs: 0,
+        pendingResponses: 0,
+        later: (one: ResponseWriter) => one.replay(),
+      };
+      const writer = new ResponseWriter(res, context, false);
       writer.leaveCallback();
       writer.writeHead(200, ["x-a", "a".repeat(headBytes)], -1);
       writer.write(Buffer.alloc(8_193)); // more than waits for the end of the turn
