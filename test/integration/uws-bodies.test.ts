@@ -234,6 +234,40 @@ function* pieces(bytes: number, hash: Hash): Generator<Buffer> {
   }
 }
 
+for (const [what, length] of [
+  ["known", 5],
+  ["unknown", -1],
+] as const) {
+  test(`a streamed answer of ${what} length ends with its upload, and the connection stays usable`, async () => {
+    harness.onRequest = (one) => {
+      setImmediate(() => {
+        one.downstream.writeHead(200, [], length);
+        one.downstream.flush();
+        one.downstream.write(Buffer.alloc(length === 5 ? 0 : 10_000, "x"));
+        setImmediate(() => {
+          one.downstream.write(Buffer.from("early"));
+          one.downstream.end();
+        });
+      });
+    };
+    const raw = await connectRaw(harness);
+    raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345");
+    await raw.until((text) => text.includes("earl"));
+    assert.equal(hasResponses(raw.text(), 1), false);
+    assert.equal(harness.listener.pendingResponses, 1);
+    raw.send("67890");
+    await raw.until((text) => hasResponses(text, 1), 1_000);
+    harness.onRequest = (one) => setImmediate(() => reply(one.downstream, 200, "next"));
+    raw.send(GET);
+    const text = await raw.until((received) => hasResponses(received, 2));
+    assert.ok(parseResponses(text)[0]?.body.endsWith("early"));
+    assert.equal(parseResponses(text)[1]?.body, "next");
+    assert.equal(harness.listener.pendingResponses, 0);
+    assert.deepEqual(harness.bugs, []);
+    raw.destroy();
+  });
+}
+
 test("a Content-Length above the limit is answered 413 at once, and the client can read it while it uploads", async () => {
   const raw = await connectRaw(harness);
   raw.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${MAX_BODY_BYTES + 1}\r\n\r\n`);

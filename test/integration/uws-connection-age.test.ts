@@ -150,9 +150,10 @@ describe("connections that grow old", { concurrency: true }, () => {
     }));
 
   test("hear of it in responses without a body and in streams, too", () =>
-    withListener({ connectionAgeMs: 200 }, async (harness) => {
+    // Old after two seconds at the latest, and young again, for the ring, after three.
+    withListener({ connectionAgeMs: 2_000 }, async (harness) => {
       const [bodiless, stream] = [await connectRaw(harness), await connectRaw(harness)];
-      await new Promise((resolve) => setTimeout(resolve, 260));
+      await new Promise((resolve) => setTimeout(resolve, 2_200));
       bodiless.send(HEAD);
       assert.match(await bodiless.until((text) => text.includes("\r\n\r\n")), /\r\nConnection: close\r\n/i);
       harness.onRequest = (one) => {

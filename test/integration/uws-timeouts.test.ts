@@ -151,6 +151,28 @@ describe("beyond the addon's timers", { concurrency: true }, () => {
     });
   }
 
+  for (const [what, path, length] of [
+    ["known", "/early", 5],
+    ["unknown", "/early-chunked", -1],
+  ] as const) {
+    test(`a streamed answer of ${what} length that ends before its upload leaves no connection without a timer`, async () => {
+      harness.onRequest = () => {};
+      const raw = await connectRaw(harness);
+      raw.send(`POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345`);
+      await harness.until(() => seenAt(path) !== undefined, "accepted");
+      const { downstream } = seenAt(path)!;
+      downstream.writeHead(200, [], length);
+      downstream.write(Buffer.from("earl"));
+      await raw.until((text) => text.includes("earl"));
+      downstream.write(Buffer.from("y"));
+      downstream.end();
+      const text = await raw.until((received) => hasResponses(received, 1), 10_000);
+      assert.equal(parseResponses(text)[0]?.body, "early");
+      raw.send("67890");
+      await raw.untilClosed(DEADLINE_MS);
+    });
+  }
+
   test("a wait for the upstream is not timed by the addon either when the upload was held up at its end", async () => {
     harness.onRequest = () => {};
     const raw = await connectRaw(harness);
@@ -184,7 +206,7 @@ describe("beyond the addon's timers", { concurrency: true }, () => {
       const one = impatient.seen[0]!;
       one.downstream.writeHead(200, [], length);
       while (one.downstream.write(Buffer.alloc(65_536)));
-      await impatient.until(() => one.aborts === 1, "aborted", 5_000);
+      await impatient.until(() => one.aborts === 1, "aborted", 20_000);
       assert.equal(impatient.listener.pendingResponses, 0);
       raw.destroy();
       impatient.listener.close();

@@ -136,6 +136,11 @@ export class RequestBody {
     this.#timer.arm(LINGER_MS);
   }
 
+  /** The response ends before the upload: nothing more is read, so that the addon's idle timer closes the connection. */
+  freeze(): void {
+    this.#res.pause();
+  }
+
   /** The response object is dead, or is about to be. */
   detach(): void {
     this.#timer.cancel();

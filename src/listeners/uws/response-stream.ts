@@ -1,6 +1,6 @@
 /**
  * A response body that does not leave in one piece: with Content-Length through `tryEnd`, chunked through `write`. It
- * follows rules 2, 3, 4 and 7 of response-writer.ts, on whose behalf it writes, and knows how far the client is.
+ * follows rules 2, 3, 4, 7 and 8 of response-writer.ts, on whose behalf it writes, and knows how far the client is.
  */
 import type { UwsResponse } from "./addon.js";
 import { type RequestBody, rearmTimer } from "./body.js";
@@ -39,6 +39,8 @@ export class ResponseStream implements SlowClientOwner {
   /** Taken for drained without the addon having said so: the next bytes are a test. */
   #isDoubtful = false;
   #isEnding = false;
+  /** The upload has ended, or has had its time to end before the response. */
+  #hasLingered = false;
   #isOver = false;
   /** The end of what was given that the socket has not taken yet, or that the addon was not offered yet. */
   #rest: Uint8Array = EMPTY;
@@ -74,8 +76,10 @@ export class ResponseStream implements SlowClientOwner {
   /** All has been given. With a length, the last byte is the end. */
   end(): void {
     this.#isEnding = true;
-    this.#owner.body?.onResponseEnding();
-    if (this.#declaredBytes < 0 && !this.#isBlocked) this.#endChunked();
+    const { body } = this.#owner;
+    body?.onResponseEnding();
+    if (body !== null && this.#isTooEarly()) body.linger(() => this.#onLingered());
+    else this.#endChunked();
   }
 
   /** The addon's response is dead, or is about to be. */
@@ -158,7 +162,9 @@ export class ResponseStream implements SlowClientOwner {
     this.#slow?.onMoved();
   }
 
+  /** When it is time, and there is something to end: with a length, the last byte has done it. */
   #endChunked(): void {
+    if (this.#declaredBytes >= 0 || this.#isBlocked || this.#isTooEarly()) return;
     this.#owner.corked(() => this.#res.end());
     if (!this.#isOver) this.#owner.onDone();
   }
@@ -176,9 +182,10 @@ export class ResponseStream implements SlowClientOwner {
   /** Offers bytes to the socket and keeps a view of what it did not take. True when there is such a rest. */
   #offer(bytes: Uint8Array): boolean {
     let isDone = false;
+    const offered = !this.isShort && this.#isTooEarly() ? bytes.subarray(0, -1) : bytes;
     this.#owner.corked(() => {
       this.#owner.emitHead();
-      isDone = this.#res.tryEnd(bytes, this.#declaredBytes)[1];
+      isDone = this.#res.tryEnd(offered, this.#declaredBytes)[1];
     });
     if (this.#isOver) return false;
     if (isDone) {
@@ -189,6 +196,29 @@ export class ResponseStream implements SlowClientOwner {
     if (untakenBytes < bytes.length) this.#slow?.onMoved();
     this.#rest = bytes.subarray(bytes.length - untakenBytes);
     return untakenBytes > 0;
+  }
+
+  // ── Uploads that go on ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** Rule 8. */
+  #isTooEarly(): boolean {
+    const { body } = this.#owner;
+    return !this.#hasLingered && body !== null && !body.isComplete;
+  }
+
+  /** Not at once: it may be told in a callback of the addon. */
+  #onLingered(): void {
+    this.#hasLingered = true;
+    setImmediate(endLate, this);
+  }
+
+  /** @internal */
+  endLate(): void {
+    const { body } = this.#owner;
+    if (this.#isOver || body === null) return;
+    if (!body.isComplete) body.freeze();
+    if (this.#declaredBytes >= 0) this.#drain();
+    else this.#endChunked();
   }
 
   // ── Slow clients ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -205,7 +235,7 @@ export class ResponseStream implements SlowClientOwner {
       const wasBlocked = this.#isBlocked;
       if (this.#isOver || !this.#sendRest() || !wasBlocked) return;
       this.#isBlocked = false;
-      if (this.#isEnding && this.#declaredBytes < 0) this.#endChunked();
+      if (this.#isEnding) this.#endChunked();
       else this.#owner.onDrained();
     } catch (error) {
       this.#owner.crash(error);
@@ -248,4 +278,8 @@ export class ResponseStream implements SlowClientOwner {
     this.#owner.body?.keepStopped();
     this.#slowClient().offerLater();
   }
+}
+
+function endLate(stream: ResponseStream): void {
+  stream.endLate();
 }

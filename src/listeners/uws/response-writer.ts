@@ -18,8 +18,9 @@
  *    there is no `onWritable`, and a write that meets backpressure un-pauses it: so it is paused once more after every
  *    write, and slow-client.ts offers what waits. What the addon has buffered then shows only in the result of the next
  *    write, so after a refusal that is a small one.
- * 8. A response does not end before its upload if that can be helped: the last byte of an upload switches the addon's idle
- *    timer off, and only the end of a response switches it on again. The connection could then idle for ever.
+ * 8. A response does not end before its upload: the last byte of an upload switches the addon's idle timer off, and only
+ *    the end of a response switches it on again, so the connection could then idle for ever. A whole response closes the
+ *    connection; a stream keeps its end back for a moment, and if it must go first, the upload is not read any more.
  * 9. Every call on a finished or aborted response throws: `#state` knows, and ours are no-ops then.
  */
 import type { Acceptor, Downstream, DownstreamHandler } from "../../proxy/ports.js";
