@@ -7,7 +7,8 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 
 export interface StartOptions {
-  readonly core: number;
+  /** One, or several as taskset lists them. */
+  readonly core: number | string;
   /** stdout and stderr are appended to it. */
   readonly logPath: string;
   /** stdout alone goes here instead. */

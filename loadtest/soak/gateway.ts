@@ -1,0 +1,174 @@
+/** The gateway under test: its configuration, its start as a user would start it, its metrics and its end. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { AUDIENCE, type Fixtures, ISSUER } from "../fixtures.js";
+import { isRunning, processTree, type Started, startPinned } from "../processes.js";
+import { MAX_UPLOAD_BYTES } from "./kinds.js";
+import type { ServiceName } from "./services.js";
+
+export interface GatewaySetting {
+  readonly mainPath: string;
+  readonly directory: string;
+  readonly fixtures: Fixtures;
+  readonly workers: number;
+  readonly cores: string;
+  readonly logsAll: boolean;
+  readonly servicePorts: Readonly<Record<ServiceName, readonly number[]>>;
+}
+
+export interface SoakedGateway {
+  readonly pid: number;
+  readonly workerPids: readonly number[];
+  readonly ports: { readonly plain: number; readonly secure: number };
+  readonly logPath: string;
+  readonly accessLogPath: string;
+  metrics(): Promise<Metrics>;
+  /** Sends SIGTERM; resolves with the exit code, or null when it had to be killed. */
+  terminate(): Promise<{ readonly code: number | null; readonly tookMs: number }>;
+}
+
+/** How long the pool keeps what it does not use; short, so that the end of the run need not wait. */
+export const UPSTREAM_KEEP_ALIVE_MS = 5_000;
+export const DRAIN_MS = 10_000;
+/** Good exchanges leave few lines, unless somebody means to read them; failures always do. */
+const LOG_SHARE = 0.01;
+/** What it says at its start is no log, and no complaint. */
+const GREETING = /^windrose(?: \d|: listening on |: admin on )/;
+
+export async function startGateway(setting: GatewaySetting): Promise<SoakedGateway> {
+  const { directory, mainPath, cores } = setting;
+  const configPath = join(directory, "windrose.json");
+  const logPath = join(directory, "windrose.log");
+  const accessLogPath = join(directory, "access.log");
+  // JSON is YAML; generating it needs no library.
+  writeFileSync(configPath, JSON.stringify(configuration(setting, accessLogPath), null, 2));
+  const started = startPinned(process.execPath, [mainPath, "run", "-c", configPath, "--ready-fd", "3"], { core: cores, logPath });
+  const ready = JSON.parse(await readAll(started.channel)) as Ready;
+  const port = (name: string): number => ready.listeners.find((listener) => listener.name === name)?.port ?? 0;
+  return {
+    pid: started.pid,
+    workerPids: processTree(started.pid).slice(1),
+    ports: { plain: port("plain"), secure: port("secure") },
+    logPath,
+    accessLogPath,
+    metrics: async () => new Metrics(await (await fetch(`http://127.0.0.1:${ready.admin.port}/metrics`)).text()),
+    terminate: () => terminate(started),
+  };
+}
+
+interface Ready {
+  readonly listeners: readonly { readonly name: string; readonly port: number }[];
+  readonly admin: { readonly port: number };
+}
+
+async function readAll(channel: Readable): Promise<string> {
+  let text = "";
+  for await (const chunk of channel.setEncoding("utf8")) text += chunk;
+  if (text === "") throw new Error("the gateway ended before it was ready");
+  return text;
+}
+
+function configuration({ fixtures, workers, servicePorts, logsAll }: GatewaySetting, accessLogPath: string): object {
+  const listener = { bind: "127.0.0.1:0", limits: { maxBodyBytes: MAX_UPLOAD_BYTES }, timeouts: { request: "10s", streamIdle: "20s" } };
+  const tls = { certificates: [{ cert: fixtures.certPath, key: fixtures.keyPath }] };
+  return {
+    listeners: [
+      { ...listener, name: "plain", protocol: "http" },
+      { ...listener, name: "secure", protocol: "https", tls },
+    ],
+    routes: routes(),
+    services: Object.entries(servicePorts).map(([name, ports]) => ({
+      name,
+      endpoints: { static: ports.map((port) => ({ address: `127.0.0.1:${port}` })) },
+      timeouts: { keepAlive: `${UPSTREAM_KEEP_ALIVE_MS}ms` },
+    })),
+    providers: {
+      jwt: [{ name: "main", issuer: ISSUER, audiences: [AUDIENCE], algorithms: ["RS256"], jwks: { inline: { keys: [fixtures.jwk] } } }],
+    },
+    telemetry: { accessLog: { path: accessLogPath, sample: logsAll ? 1 : LOG_SHARE } },
+    admin: { bind: "127.0.0.1:0" },
+    drain: { timeout: `${DRAIN_MS}ms` },
+    workers,
+  };
+}
+
+function routes(): object[] {
+  const filters = [{ jwt: { provider: "main" } }, { rateLimit: { limit: 3, per: "1s", key: "jwt.sub" } }];
+  const always = { budgetPercent: 100, budgetMinPerSecond: 10_000 };
+  return [
+    route("steady"),
+    route("faulty"),
+    route("stale"),
+    route("chatty"),
+    route("rude"),
+    route("down"),
+    route("socket"),
+    route("refusing", { retry: { attempts: 2, ...always } }),
+    route("slow", { timeouts: { request: "1500ms" } }),
+    route("flaky", {
+      timeouts: { backendRequest: "2s" },
+      retry: { attempts: 2, on: ["connect-failure", "reset", "timeout", "500", "503"], ...always },
+    }),
+    { ...route("limited", { filters }), backends: [{ service: "steady" }] },
+  ];
+}
+
+function route(name: string, more: object = {}): object {
+  return { name, match: [{ path: { type: "PathPrefix", value: `/${name}` } }], backends: [{ service: name }], ...more };
+}
+
+async function terminate({ child, pid }: Started): Promise<{ code: number | null; tookMs: number }> {
+  const startedAt = performance.now();
+  if (!isRunning(pid)) return { code: child.exitCode, tookMs: 0 };
+  const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  child.kill("SIGTERM");
+  const killer = setTimeout(() => child.kill("SIGKILL"), DRAIN_MS + 5_000);
+  const code = await exited;
+  clearTimeout(killer);
+  return { code, tookMs: performance.now() - startedAt };
+}
+
+/** Lines of the gateway's own log from the level of warnings up, without what differs from line to line; and lines that are no log. */
+export function complaints(logPath: string): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const line of readFileSync(logPath, "utf8").split("\n").filter(Boolean)) {
+    const text = complaintOf(line);
+    if (text !== "") counts[text] = (counts[text] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function complaintOf(line: string): string {
+  try {
+    const { level, msg, err } = JSON.parse(line) as { level?: number | string; msg?: string; err?: { message?: string } };
+    const isCalm = level === "info" || level === "debug" || (typeof level === "number" && level < 40);
+    return isCalm ? "" : `${msg ?? ""} ${err?.message ?? ""}`.trim();
+  } catch {
+    return GREETING.test(line) ? "" : line.slice(0, 200);
+  }
+}
+
+/** A scrape, read as sums over labels. */
+export class Metrics {
+  readonly #rows: readonly string[];
+
+  constructor(text: string) {
+    this.#rows = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  }
+
+  sum(name: string, label = ""): number {
+    const rows = this.#rows.filter((row) => (row.startsWith(`${name}{`) || row.startsWith(`${name} `)) && row.includes(label));
+    return rows.reduce((sum, row) => sum + Number(row.slice(row.lastIndexOf(" ") + 1)), 0);
+  }
+
+  /** Sums by the values of one label. */
+  by(name: string, label: string): Record<string, number> {
+    const sums: Record<string, number> = {};
+    for (const row of this.#rows) {
+      const value = row.startsWith(`${name}{`) ? new RegExp(`[{,]${label}="([^"]*)"`).exec(row)?.[1] : undefined;
+      if (value !== undefined) sums[value] = (sums[value] ?? 0) + Number(row.slice(row.lastIndexOf(" ") + 1));
+    }
+    return sums;
+  }
+}
