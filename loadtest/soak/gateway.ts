@@ -52,9 +52,14 @@ export async function startGateway(setting: GatewaySetting): Promise<SoakedGatew
     ports: { plain: port("plain"), secure: port("secure") },
     logPath,
     accessLogPath,
-    metrics: async () => new Metrics(await (await fetch(`http://127.0.0.1:${ready.admin.port}/metrics`)).text()),
+    metrics: () => scrape(started.pid, ready.admin.port),
     terminate: () => terminate(started),
   };
+}
+
+/** Nothing when the gateway has ended: the run has failed then, and shall still be told about. */
+async function scrape(pid: number, port: number): Promise<Metrics> {
+  return new Metrics(isRunning(pid) ? await (await fetch(`http://127.0.0.1:${port}/metrics`)).text() : "");
 }
 
 interface Ready {

@@ -1,5 +1,5 @@
 /** Reads, once a second, what the gateway's processes hold: resident memory and open file descriptors; and judges growth. */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { residentBytes } from "../processes.js";
 
 export interface Sample {
@@ -32,8 +32,10 @@ export function takeSample(primaryPid: number, workerPids: readonly number[], at
   };
 }
 
+/** 0 when the process is gone. */
 export function openDescriptors(pid: number): number {
-  return readdirSync(`/proc/${pid}/fd`).length;
+  const path = `/proc/${pid}/fd`;
+  return existsSync(path) ? readdirSync(path).length : 0;
 }
 
 export function growthOf(samples: readonly Sample[], seconds: number): Growth[] {
