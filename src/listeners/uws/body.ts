@@ -72,6 +72,8 @@ export class RequestBody {
   /** The addon does not read. */
   #isStopped = false;
   #canStop = true;
+  /** The response must not be disturbed by reading, whatever the exchange wants. */
+  #isHeldBack = false;
   readonly #held: HeldBytes;
   /** A small chunk has been passed on in this turn: those behind it wait for its end. */
   #isGathering = false;
@@ -122,9 +124,18 @@ export class RequestBody {
     if (!this.#isPaused) this.#unstop();
   }
 
+  /** See rule 9 of response-writer.ts. */
+  holdBack(isHeldBack: boolean): void {
+    if (this.#isHeldBack === isHeldBack) return;
+    this.#isHeldBack = isHeldBack;
+    if (isHeldBack) this.#stop();
+    else if (!this.#isPaused) this.#unstop();
+  }
+
   /** Called before the last response byte. */
   onResponseEnding(): void {
     this.#canStop = false;
+    this.#isHeldBack = false;
     this.#unstop();
   }
 
@@ -167,6 +178,7 @@ export class RequestBody {
     }
     if (isLast) {
       this.#timer.cancel();
+      this.#isHeldBack = false;
       this.#unstop(); // nothing is left to stop
     }
     this.#receivedBytes += chunk.byteLength;
@@ -226,7 +238,7 @@ export class RequestBody {
   }
 
   #unstop(): void {
-    if (!this.#isStopped || this.#phase === "gone") return;
+    if (!this.#isStopped || this.#isHeldBack || this.#phase === "gone") return;
     this.#isStopped = false;
     this.#res.resume();
     this.#owner.onBodyTurned();
@@ -274,7 +286,7 @@ export class RequestBody {
       return;
     }
     if (!this.#isStopped) this.#rearm();
-    else if (this.#held.bytes <= MAX_HELD_TO_LOOK_BYTES)
+    else if (this.#held.bytes <= MAX_HELD_TO_LOOK_BYTES && !this.#isHeldBack)
       this.#unstop(); // what arrives is held, and stops it again
     else if (isReset(this.#res)) return this.#owner.onReset();
     this.#armTimer();

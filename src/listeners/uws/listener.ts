@@ -86,6 +86,7 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   readonly onBug: (error: unknown) => void;
   readonly timers: Timers;
   readonly streamIdleMs: number;
+  readonly isTls: boolean;
   connections = 0;
   refusedConnections = 0;
   pendingResponses = 0;
@@ -117,6 +118,7 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
     this.#mayEnter = options.mayEnter;
     this.timers = timers;
     this.streamIdleMs = timeouts.streamIdleMs;
+    this.isTls = spec.tls !== null;
     this.#uws = loadUws(limits.maxHeaderBytes);
     this.#gatePolicy = {
       scheme: spec.tls === null ? "http" : "https",

@@ -1,10 +1,14 @@
 /**
  * A response body that does not leave in one piece: with Content-Length through `tryEnd`, chunked through `write`. It
- * follows rules 2, 3, 4, 7 and 8 of response-writer.ts, on whose behalf it writes, and knows how far the client is.
+ * follows rules 2, 3, 4, 7, 8 and 10 of response-writer.ts, on whose behalf it writes, and knows how far the client is.
  */
 import type { UwsResponse } from "./addon.js";
 import { type RequestBody, rearmTimer } from "./body.js";
 import { SlowClient, type SlowClientOwner, type SlowClientPolicy } from "./slow-client.js";
+
+export interface StreamPolicy extends SlowClientPolicy {
+  readonly isTls: boolean;
+}
 
 /** The response writer. */
 export interface StreamOwner {
@@ -26,28 +30,32 @@ export interface StreamOwner {
 /** Below the cork's 16,384 by what the addon adds: Date, framing fields, chunk size, line ends. */
 export const MAX_CORK_BYTES = 16_384 - 512;
 const MIN_SLICE_BYTES = 1_024;
+/** With nothing to write, how often doubt is answered by another offer before it is given up: after about 0.6 s. */
+const MAX_DOUBTS = 6;
 const EMPTY = Buffer.alloc(0);
 
 export class ResponseStream implements SlowClientOwner {
   readonly #res: UwsResponse;
   readonly #owner: StreamOwner;
-  readonly #policy: SlowClientPolicy;
+  readonly #policy: StreamPolicy;
   /** -1: chunked. */
   readonly #declaredBytes: number;
   #givenBytes = 0;
   #isBlocked = false;
   /** Taken for drained without the addon having said so: the next bytes are a test. */
   #isDoubtful = false;
+  #doubts = 0;
   #isEnding = false;
   /** The upload has ended, or has had its time to end before the response. */
   #hasLingered = false;
+  #isLingering = false;
   #isOver = false;
   /** The end of what was given that the socket has not taken yet, or that the addon was not offered yet. */
   #rest: Uint8Array = EMPTY;
   /** Null until the client was slow for the first time. */
   #slow: SlowClient | null = null;
 
-  constructor(res: UwsResponse, owner: StreamOwner, policy: SlowClientPolicy, declaredBytes: number) {
+  constructor(res: UwsResponse, owner: StreamOwner, policy: StreamPolicy, declaredBytes: number) {
     this.#res = res;
     this.#owner = owner;
     this.#policy = policy;
@@ -69,17 +77,14 @@ export class ResponseStream implements SlowClientOwner {
     if (this.#declaredBytes < 0) this.#writeChunked(chunk);
     else this.#writeLength(chunk.subarray(0, this.#declaredBytes - this.#givenBytes));
     if (this.#isOver) return true;
-    this.#keepBodyStopped();
+    this.#settleBody();
     return !this.#isBlocked;
   }
 
   /** All has been given. With a length, the last byte is the end. */
   end(): void {
     this.#isEnding = true;
-    const { body } = this.#owner;
-    body?.onResponseEnding();
-    if (body !== null && this.#isTooEarly()) body.linger(() => this.#onLingered());
-    else this.#endChunked();
+    if (this.#declaredBytes >= 0 || !this.#isBlocked) this.#finish();
   }
 
   /** The addon's response is dead, or is about to be. */
@@ -104,9 +109,9 @@ export class ResponseStream implements SlowClientOwner {
 
   offerAgain(): void {
     if (this.#isOver) return;
-    if (this.#declaredBytes < 0 && this.#isBlocked) this.#isDoubtful = true;
+    this.#doubt();
     this.#drain();
-    if (!this.#isOver) this.#keepBodyStopped();
+    if (!this.#isOver) this.#settleBody();
   }
 
   rearm(): void {
@@ -137,7 +142,7 @@ export class ResponseStream implements SlowClientOwner {
     let at = 0;
     let isOk = true;
     while (at < bytes.length && !this.#isOver && (isOk || !this.#isCautious())) {
-      const slice = bytes.subarray(at, at + this.#sliceBytes());
+      const slice = bytes.subarray(at, at + this.#sliceBytes(bytes.length - at));
       this.#owner.corked(() => {
         this.#owner.emitHead();
         isOk = this.#res.write(slice);
@@ -148,9 +153,11 @@ export class ResponseStream implements SlowClientOwner {
     return at;
   }
 
-  #sliceBytes(): number {
-    if (this.#isDoubtful || (this.#isBlocked && this.#isUnwatched())) return MIN_SLICE_BYTES;
-    return Math.max(MIN_SLICE_BYTES, MAX_CORK_BYTES - this.#owner.headBytes);
+  #sliceBytes(leftBytes: number): number {
+    const isTest = this.#isDoubtful || (this.#isBlocked && this.#isUnwatched());
+    const maxBytes = isTest ? MIN_SLICE_BYTES : Math.max(MIN_SLICE_BYTES, MAX_CORK_BYTES - this.#owner.headBytes);
+    // The last byte goes alone: whether it is refused tells whether all before it has left.
+    return this.#isFragile() && leftBytes > 1 ? Math.min(maxBytes, leftBytes - 1) : maxBytes;
   }
 
   /** `isOk`: the client has taken everything before this slice. */
@@ -164,7 +171,7 @@ export class ResponseStream implements SlowClientOwner {
 
   /** When it is time, and there is something to end: with a length, the last byte has done it. */
   #endChunked(): void {
-    if (this.#declaredBytes >= 0 || this.#isBlocked || this.#isTooEarly()) return;
+    if (this.#declaredBytes >= 0 || this.#isBlocked) return;
     this.#owner.corked(() => this.#res.end());
     if (!this.#isOver) this.#owner.onDone();
   }
@@ -199,6 +206,15 @@ export class ResponseStream implements SlowClientOwner {
   }
 
   // ── Uploads that go on ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** All has been given, and of a chunked body the addon has passed everything on. */
+  #finish(): void {
+    const { body } = this.#owner;
+    body?.onResponseEnding();
+    if (body === null || !this.#isTooEarly()) return this.#endChunked();
+    if (!this.#isLingering) body.linger(() => this.#onLingered());
+    this.#isLingering = true;
+  }
 
   /** Rule 8. */
   #isTooEarly(): boolean {
@@ -235,7 +251,7 @@ export class ResponseStream implements SlowClientOwner {
       const wasBlocked = this.#isBlocked;
       if (this.#isOver || !this.#sendRest() || !wasBlocked) return;
       this.#isBlocked = false;
-      if (this.#isEnding) this.#endChunked();
+      if (this.#isEnding) this.#finish();
       else this.#owner.onDrained();
     } catch (error) {
       this.#owner.crash(error);
@@ -273,7 +289,21 @@ export class ResponseStream implements SlowClientOwner {
     return this.#isDoubtful || this.#isUnwatched();
   }
 
-  #keepBodyStopped(): void {
+  /** Rule 10. */
+  #isFragile(): boolean {
+    return this.#policy.isTls && this.#declaredBytes < 0 && this.#owner.body?.isComplete === false;
+  }
+
+  #doubt(): void {
+    if (this.#declaredBytes >= 0) return;
+    if (this.#isBlocked) {
+      this.#isDoubtful = true;
+      this.#doubts = 0;
+    } else if (this.#isDoubtful && ++this.#doubts > MAX_DOUBTS) this.#isDoubtful = false;
+  }
+
+  #settleBody(): void {
+    if (this.#isFragile()) this.#owner.body?.holdBack(this.isWaiting);
     if (!this.#isUnwatched()) return;
     this.#owner.body?.keepStopped();
     this.#slowClient().offerLater();

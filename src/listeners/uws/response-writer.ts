@@ -22,18 +22,20 @@
  *    the end of a response switches it on again, so the connection could then idle for ever. A whole response closes the
  *    connection; a stream keeps its end back for a moment, and if it must go first, the upload is not read any more.
  * 9. Every call on a finished or aborted response throws: `#state` knows, and ours are no-ops then.
+ * 10. With TLS the addon must not have anything buffered while it reads: what it writes between two pieces of one read
+ *     destroys the input that is not decrypted yet, and the connection dies. So a request body stops while a chunked
+ *     response may be blocked.
  */
 import type { Acceptor, Downstream, DownstreamHandler } from "../../proxy/ports.js";
 import type { WebSocketEnd, WebSocketEvents } from "../../proxy/web-socket-ports.js";
 import type { UwsResponse } from "./addon.js";
 import type { BodyOwner, RequestBody } from "./body.js";
 import { type EncodedHead, encodeHead, statusLine, withField } from "./response-head.js";
-import { MAX_CORK_BYTES, ResponseStream, type StreamOwner } from "./response-stream.js";
-import type { SlowClientPolicy } from "./slow-client.js";
+import { MAX_CORK_BYTES, ResponseStream, type StreamOwner, type StreamPolicy } from "./response-stream.js";
 import type { UpgradeOffer } from "./web-socket.js";
 
 /** What all responses of one listener share. */
-export interface WriterContext extends SlowClientPolicy {
+export interface WriterContext extends StreamPolicy {
   readonly acceptor: Acceptor;
   readonly onBug: (error: unknown) => void;
   /** Responses that may still write; what the addon has buffered of ended ones is not visible to us. */

@@ -46,6 +46,7 @@ test("no cork of a chunked body reaches 16 KiB, whatever is written, and no byte
         onBug,
         timers: createTimerWheel(),
         streamIdleMs: 0,
+        isTls: false,
         pendingResponses: 0,
         later: (one: ResponseWriter) => one.replay(),
       };
