@@ -118,7 +118,8 @@ const MUTATION: fc.Arbitrary<Mutation> = fc.record({
   value: JUNK,
 });
 
-function mutate(document: unknown, { where, member, kind, value }: Mutation): void {
+function mutate(document: unknown, { where, member, kind, value: given }: Mutation): void {
+  const value = structuredClone(given); // one value put into itself by two mutations would be no document
   const containers = containersOf(document);
   const container = containers[where % containers.length] as Container;
   if (Array.isArray(container)) {
