@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { TLSSocket } from "node:tls";
 import type { CertificateSpec, ListenerTlsSpec } from "../../src/engine/model/snapshot.js";
-import { connectRaw, exchangeRaw, hasResponses, parseResponses, type RawSocket } from "../support/raw-socket.js";
+import { connectRaw, exchangeRaw, hasResponses, parseResponses, type RawResponse, type RawSocket } from "../support/raw-socket.js";
 import { type Harness, type HarnessOptions, reply, startHarness } from "./uws-harness.js";
 
-const AGE_MS = 800;
+const AGE_MS = 1_600;
 const GET = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
 const HEAD = "HEAD / HTTP/1.1\r\nHost: a.test\r\n\r\n";
 
@@ -41,21 +41,30 @@ async function withListener(options: HarnessOptions, work: (harness: Harness) =>
   }
 }
 
-/** Sends one request after the other until the connection is told to close; the age it has reached then. */
-async function ageAtClose(raw: RawSocket): Promise<number> {
+/** Sends one request after the other until the connection is told to close; the age it has reached then, and that response. */
+async function untilToldToClose(raw: RawSocket, request: string): Promise<{ readonly age: number; readonly last: RawResponse }> {
   const openedAt = performance.now();
   for (let sent = 1; ; sent++) {
-    raw.send(GET);
-    const text = await raw.until((received) => hasResponses(received, sent));
-    const response = parseResponses(text)[sent - 1];
-    assert.equal(response?.body, "hello");
-    if (response?.headers.get("connection") === "close") break;
-    assert.ok(performance.now() - openedAt < 10 * AGE_MS, "never told to close");
+    raw.send(request);
+    const isHead = request === HEAD;
+    const text = await raw.until((received) => parseResponses(received, isHead).length >= sent);
+    const last = parseResponses(text, isHead)[sent - 1];
+    const age = performance.now() - openedAt;
+    if (last?.headers.get("connection") === "close") return { age, last };
+    assert.ok(age < 10 * AGE_MS, "never told to close");
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  const age = performance.now() - openedAt;
+}
+
+/** Somewhere between these two the connection was accepted. */
+async function agesAtClose(connect: () => Promise<RawSocket>): Promise<{ readonly atLeast: number; readonly atMost: number }> {
+  const startedAt = performance.now();
+  const raw = await connect();
+  const { age: atLeast, last } = await untilToldToClose(raw, GET);
+  const atMost = performance.now() - startedAt;
+  assert.equal(last.body, "hello");
   await raw.untilClosed();
-  return age;
+  return { atLeast, atMost };
 }
 
 describe("connections that grow old", { concurrency: true }, () => {
@@ -67,14 +76,15 @@ describe("connections that grow old", { concurrency: true }, () => {
     test(`are closed with a response between three quarters of the age and the age (${kind})`, () =>
       withListener(options(), async (harness) => {
         // They begin at different times within a period.
-        const ages: Promise<number>[] = [];
+        const ages: ReturnType<typeof agesAtClose>[] = [];
         for (let i = 0; i < 12; i++) {
-          ages.push(connect(harness).then(ageAtClose));
+          ages.push(agesAtClose(() => connect(harness)));
           await new Promise((resolve) => setTimeout(resolve, 37));
         }
-        for (const age of await Promise.all(ages)) {
-          assert.ok(age >= AGE_MS * 0.75 - 20, `closed after ${age} ms`);
-          assert.ok(age <= AGE_MS * 1.25 + 100, `closed after ${age} ms`);
+        for (const { atLeast, atMost } of await Promise.all(ages)) {
+          assert.ok(atMost >= AGE_MS * 0.75 - 5, `closed after ${atMost} ms`);
+          // The slack is a busy machine's; half an age later still, the ring has come round.
+          assert.ok(atLeast <= AGE_MS * 1.4, `closed after ${atLeast} ms`);
         }
         assert.ok(harness.seen.every(({ head }) => head.remoteAddress === "127.0.0.1"));
         await harness.until(() => harness.listener.connections === 0, "nobody is left");
@@ -150,21 +160,16 @@ describe("connections that grow old", { concurrency: true }, () => {
     }));
 
   test("hear of it in responses without a body and in streams, too", () =>
-    // Old after two seconds at the latest, and young again, for the ring, after three.
-    withListener({ connectionAgeMs: 2_000 }, async (harness) => {
+    withListener({ connectionAgeMs: 400 }, async (harness) => {
       const [bodiless, stream] = [await connectRaw(harness), await connectRaw(harness)];
-      await new Promise((resolve) => setTimeout(resolve, 2_200));
-      bodiless.send(HEAD);
-      assert.match(await bodiless.until((text) => text.includes("\r\n\r\n")), /\r\nConnection: close\r\n/i);
+      await untilToldToClose(bodiless, HEAD);
       harness.onRequest = (one) => {
         one.downstream.writeHead(200, [], -1);
         one.downstream.write(Buffer.alloc(20_000, "x"));
         setImmediate(() => one.downstream.end());
       };
-      stream.send(GET);
-      const [response] = parseResponses(await stream.until((text) => hasResponses(text, 1)));
-      assert.equal(response?.headers.get("connection"), "close");
-      assert.equal(response?.body.length, 20_000);
+      const { last } = await untilToldToClose(stream, GET);
+      assert.equal(last.body.length, 20_000);
       for (const raw of [bodiless, stream]) raw.destroy();
     }));
 

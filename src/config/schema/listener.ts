@@ -45,10 +45,11 @@ const limits = z.strictObject({
     .default(0)
     .describe(
       "Open connections of one client address (IPv6: of one /64) on this listener, in all workers together; 0: unlimited. What is too much is " +
-        "closed as soon as it is accepted. Never exceeded, but near the limit, and for more new connections per second than about the " +
-        "limit, some may be closed although there is room. At least 16 per 3 workers, less is raised to that. Addresses in trustedProxies " +
-        "are exempt. Linux only: open connections are counted in the kernel's table of this network namespace, which may take a tenth of a " +
-        "core in the primary. Danger: whatever hides addresses (a load balancer, NAT, a container's port forwarding) makes many callers one.",
+        "closed as soon as it is accepted. Never exceeded; but near the limit, and for more new connections per second than about the limit " +
+        "(fewer on a machine with tens of thousands of sockets), some are closed although there is room. At least 16 per 3 workers, less is " +
+        "raised to that. Addresses in trustedProxies are exempt. Linux only: what is open is counted in the kernel's table of this network " +
+        "namespace, which may take a tenth of a core in the primary. Danger: whatever hides addresses (a load balancer, NAT, a container's " +
+        "port forwarding) makes many callers one.",
     ),
 });
 
