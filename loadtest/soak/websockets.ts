@@ -63,7 +63,7 @@ function urlFor({ ports, directPort }: WebSocketSetting, index: number, id: stri
 
 function writeScript(random: Random): Script {
   const messages = random.between(1, 30);
-  const code = random.chance(0.5) ? 1000 : random.between(3000, 4999);
+  const code = random.chance(0.5) ? 1000 : random.between(4000, 4999); // a client's 1012 to 3999 get lost: README
   const reason = `é${"x".repeat(random.below(60))}`;
   const at = random.next();
   if (at < 0.5) {
