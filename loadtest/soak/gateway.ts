@@ -75,7 +75,11 @@ async function readAll(channel: Readable): Promise<string> {
 }
 
 function configuration({ fixtures, workers, servicePorts, logsAll }: GatewaySetting, accessLogPath: string): object {
-  const listener = { bind: "127.0.0.1:0", limits: { maxBodyBytes: MAX_UPLOAD_BYTES }, timeouts: { request: "10s", streamIdle: "20s" } };
+  const listener = {
+    bind: "127.0.0.1:0",
+    limits: { maxBodyBytes: MAX_UPLOAD_BYTES, maxConnections: 5_000 },
+    timeouts: { request: "10s", streamIdle: "20s" },
+  };
   const tls = { certificates: [{ cert: fixtures.certPath, key: fixtures.keyPath }] };
   return {
     listeners: [

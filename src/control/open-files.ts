@@ -48,14 +48,17 @@ export function socketsWithin(openFiles: number, reserved: number): number {
   return openFiles - Math.min(reserved, Math.floor(openFiles * MAX_RESERVED_SHARE));
 }
 
-/** What to tell the operator when the configuration promises more connections than can be held; null when it does not. */
+/**
+ * What to tell the operator when a listener promises more connections than can be held; null when none does. Listeners are
+ * not added up: each has a ceiling that it is not meant to reach, and the defaults of two would warn on ordinary machines.
+ */
 export function openFilesWarning(listeners: readonly ListenerSpec[], openFiles: number, maxSockets: number): string | null {
-  const promised = listeners.reduce((sum, { limits }) => sum + limits.maxConnections, 0);
+  const promised = Math.max(0, ...listeners.map(({ limits }) => limits.maxConnections));
   const possible = downstreamShare(maxSockets);
   if (promised <= possible) return null;
   const needed = Math.ceil(promised / DOWNSTREAM_SHARE) + (openFiles - maxSockets);
   return (
-    `the listeners' maxConnections add up to ${promised} per worker, but at most ${openFiles} open files leave room for ${possible}: ` +
+    `limits.maxConnections promises ${promised} per worker, but at most ${openFiles} open files leave room for ${possible}: ` +
     `raise the limit to ${needed} (ulimit -n, LimitNOFILE of systemd) or lower maxConnections`
   );
 }

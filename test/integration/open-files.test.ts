@@ -91,7 +91,7 @@ workers: 1
   };
 
   it("says at the start that it cannot hold what is promised", () => {
-    assert.match(gateway.stderr(), /add up to 20000 per worker, but at most 256 open files leave room for 96: .*ulimit -n/);
+    assert.match(gateway.stderr(), /promises 10000 per worker, but at most 256 open files leave room for 96: .*ulimit -n/);
   });
 
   it("closes whom it cannot hold at once, and serves the others", async () => {

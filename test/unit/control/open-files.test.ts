@@ -63,9 +63,9 @@ test("without a known limit there is room for ever", () => {
 test("a configuration that promises too much is told what to raise, and to what", () => {
   const listeners = [listenerSpec({ limits: { maxConnections: 700 } }), listenerSpec({ limits: { maxConnections: 800 } })];
   const warning = openFilesWarning(listeners, 1024, socketsWithin(1024, 128)) ?? "";
-  assert.match(warning, /add up to 1500 per worker, but at most 1024 open files leave room for 672: raise the limit to 2128 \(ulimit -n/);
-  assert.equal(openFilesWarning(listeners, 2128, socketsWithin(2128, 128)), null, "what it says is enough");
-  assert.notEqual(openFilesWarning(listeners, 2127, socketsWithin(2127, 128)), null, "and no more than that");
+  assert.match(warning, /promises 800 per worker, but at most 1024 open files leave room for 672: raise the limit to 1195 \(ulimit -n/);
+  assert.equal(openFilesWarning(listeners, 1195, socketsWithin(1195, 128)), null, "what it says is enough");
+  assert.notEqual(openFilesWarning(listeners, 1194, socketsWithin(1194, 128)), null, "and no more than that");
   assert.equal(downstreamShare(0), Number.POSITIVE_INFINITY);
   assert.equal(openFilesWarning(listeners, 0, 0), null);
 });
