@@ -3,7 +3,8 @@
  * addon joins fragments, inflates, checks UTF-8, answers pings, pings silent clients and closes those that stay silent.
  * Its rules: a socket throws once it is closed (so `#socket` is dropped in the close callback, which runs inside `end` and
  * `close` too); received bytes are gone when a callback returns; an exception in a callback ends the process; reading cannot be
- * paused; a broken or too long message cuts the connection without a close frame, and only the close callback's text says why.
+ * paused, and with TLS a read of 512 KiB while sent bytes wait destroys the connection (rule 10 of response-writer.ts, without its
+ * cure); a broken or too long message cuts the connection without a close frame, and only the close callback's text says why.
  */
 import type { ErrorCode } from "../../engine/model/errors.js";
 import type { WebSocketSpec } from "../../engine/model/snapshot.js";

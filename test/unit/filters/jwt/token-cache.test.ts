@@ -15,7 +15,10 @@ test("what is used stays, what is not used goes first", () => {
 });
 
 test("entries and bytes stay within their bounds, and bytes are counted right", () => {
-  const keys = fc.string({ minLength: 1, maxLength: 40 });
+  const keys = fc.oneof(
+    fc.string({ minLength: 1, maxLength: 40 }),
+    fc.constantFrom("a", "b", "c").map((start) => `${start}.${"e".repeat(40)}`),
+  );
   const step = fc.record({ type: fc.constantFrom("set", "get", "delete", "clear"), key: keys });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
@@ -32,6 +35,18 @@ test("entries and bytes stay within their bounds, and bytes are counted right", 
       assert.equal(cache.size, 0);
     }),
   );
+});
+
+test("tokens that end alike are never taken for each other", () => {
+  const cache = new TokenCache<string>({ maxEntries: 10, maxBytes: 100_000 });
+  const end = "e".repeat(64);
+  cache.set(`a.${end}`, "a");
+  assert.equal(cache.get(`b.${end}`), undefined);
+  cache.set(`b.${end}`, "b");
+  assert.equal(cache.get(`b.${end}`), "b");
+  assert.equal(cache.get(`a.${end}`), undefined, "one place for both");
+  cache.delete(`a.${end}`);
+  assert.equal(cache.get(`b.${end}`), "b", "what is not there is not deleted");
 });
 
 test("a token larger than the cache is not kept", () => {
