@@ -304,6 +304,9 @@ export class Http1Connection implements Carrier, ResponseEvents {
     const protocol = headerValue(headers, "sec-websocket-protocol") ?? "";
     const webSocket = new SocketWebSocket(this.#socket, this.#pool, protocol, early);
     this.#webSocket = webSocket;
+    // An armed timer would keep all of this until it fires.
+    this.#timer.cancel();
+    this.#ageTimer?.cancel();
     this.#state = "upgraded";
     this.#call = null;
     this.#pool.convert(this, webSocket);

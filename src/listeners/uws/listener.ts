@@ -16,6 +16,7 @@ import {
 } from "./addon.js";
 import { ALWAYS_YOUNG, AppRing, type AppSlot } from "./app-ring.js";
 import { type BodyLimits, RequestBody } from "./body.js";
+import { CorkDonor } from "./cork-donor.js";
 import type { GatePolicy, GateVerdict } from "./gate.js";
 import { textOfAddress } from "./remote-address.js";
 import { readRequest } from "./request-reader.js";
@@ -87,6 +88,7 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   readonly timers: Timers;
   readonly streamIdleMs: number;
   readonly isTls: boolean;
+  readonly corkDonor: CorkDonor;
   connections = 0;
   refusedConnections = 0;
   pendingResponses = 0;
@@ -120,6 +122,7 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
     this.streamIdleMs = timeouts.streamIdleMs;
     this.isTls = spec.tls !== null;
     this.#uws = loadUws(limits.maxHeaderBytes);
+    this.corkDonor = new CorkDonor(this.#uws);
     this.#gatePolicy = {
       scheme: spec.tls === null ? "http" : "https",
       maxBodyBytes: limits.maxBodyBytes,
@@ -136,6 +139,7 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
 
   async listen(): Promise<{ readonly port: number }> {
     const { host, port } = this.#spec.bind;
+    await this.corkDonor.start();
     for (let attempt = 0; attempt < MAX_FREE_PORT_ATTEMPTS; attempt++) {
       const bound = await this.#bind(host, port === 0 ? await freePort(host) : port);
       if (bound !== null) return { port: bound };
@@ -167,6 +171,7 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.stopAccepting();
+    this.corkDonor.close();
     if (this.#ring === null) this.#app.close();
     else this.#ring.close();
   }

@@ -134,13 +134,15 @@ export class ResponseWriter implements Downstream, BodyOwner, StreamOwner {
     }
     this.#status = SWITCHING_PROTOCOLS;
     this.#head = head;
-    let end: WebSocketEnd | null = null;
-    this.corked(() => {
-      this.emitHead();
-      this.#finish();
-      end = offer.accept(this.#res, protocol, events);
-    });
-    return end;
+    this.corked(() => this.emitHead());
+    if (!this.#isUnanswered()) return null;
+    this.#finish();
+    return offer.accept(this.#res, protocol, events);
+  }
+
+  /** A cork may find out that the client is gone. */
+  #isUnanswered(): boolean {
+    return this.#state === "idle";
   }
 
   takeBack(): boolean {

@@ -10,10 +10,12 @@ import type { ErrorCode } from "../../engine/model/errors.js";
 import type { WebSocketSpec } from "../../engine/model/snapshot.js";
 import type { WebSocketEnd, WebSocketEvents } from "../../proxy/web-socket-ports.js";
 import type { Uws, UwsRequest, UwsResponse, UwsUpgradeContext, UwsWebSocket, UwsWebSocketBehavior } from "./addon.js";
+import type { CorkDonor } from "./cork-donor.js";
 
 /** What all sockets of one listener share. */
 export interface ClientWebSocketOwner {
   readonly onBug: (error: unknown) => void;
+  readonly corkDonor: CorkDonor;
   /** The connection is closed. */
   onWebSocketClosed(): void;
 }
@@ -170,11 +172,17 @@ export class UpgradeOffer {
     this.#owner = owner;
   }
 
-  /** To be called inside a cork, after the fields of the 101. Null: the connection is gone. */
+  /** After the status and the fields of the 101, and not inside a cork of `res`. Null: the connection is gone. */
   accept(res: UwsResponse, protocol: string, events: WebSocketEvents): ClientWebSocket | null {
     const end = new ClientWebSocket(events, this.#owner);
     const userData: UserData = { clientWebSocket: end };
-    res.upgrade(userData, this.#key, protocol, this.#extensions, this.#context);
+    this.#owner.corkDonor.run(() => {
+      try {
+        res.upgrade(userData, this.#key, protocol, this.#extensions, this.#context);
+      } catch (error) {
+        this.#owner.onBug(error);
+      }
+    });
     return end.isOpen ? end : null;
   }
 }
