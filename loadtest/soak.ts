@@ -176,6 +176,7 @@ async function finish(run: Run, leftovers: Leftovers, coreShare: number): Promis
     violations: services.report.violations,
     endpointClosings: services.report.closings,
     gateway: counts,
+    worstDelayMs: load.report.worstDelayMs,
     coreShare,
     growth: growthOf(samples, options.seconds),
     samples,

@@ -106,7 +106,7 @@ function routes(): object[] {
   const filters = [{ jwt: { provider: "main" } }, { rateLimit: { limit: 3, per: "1s", key: "jwt.sub" } }];
   const always = { budgetPercent: 100, budgetMinPerSecond: 10_000 };
   return [
-    route("steady"),
+    route("steady", { timeouts: { request: "30s" } }),
     route("faulty"),
     route("stale"),
     route("chatty"),

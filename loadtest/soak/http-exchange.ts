@@ -33,8 +33,12 @@ export type Outcome =
 
 /** Longer than anything the gateway allows. */
 const STUCK_MS = 40_000;
+/** So long is a slow reader slow: in a busy loop each of its pauses may last. */
+const SLOW_MS = 4_000;
 const MAX_LOCAL_BYTES = 16 * 1024;
 const MAX_PIECE_BYTES = 64 * 1024;
+/** An upload that waits for every piece would take as many turns of a busy loop as it has pieces. */
+const MAX_WAITING_BYTES = 256 * 1024;
 
 export function runExchange(plan: Plan, lane: Lane): Promise<Outcome> {
   return new Promise((resolve) => new Exchange(plan, lane, resolve).start());
@@ -47,6 +51,7 @@ class Exchange {
   readonly #random: Random;
   readonly #check: ContentCheck;
   readonly #watchdog: NodeJS.Timeout;
+  readonly #startedAt = performance.now();
   #localText = "";
   /** Since the last rest of a slow reader. */
   #readBytes = 0;
@@ -58,10 +63,7 @@ class Exchange {
     this.#done = done;
     this.#random = new Random(hashOf(plan.id));
     this.#check = new ContentCheck(plan.expected.isEcho ? uploadName(plan.id) : plan.id);
-    this.#watchdog = setTimeout(
-      () => this.#finish({ type: "stuck", where: this.#response === null ? "no head" : "within the body" }),
-      STUCK_MS,
-    );
+    this.#watchdog = setTimeout(() => this.#finish({ type: "stuck", where: this.#where() }), STUCK_MS);
     const options = {
       agent: lane.agent,
       host: "127.0.0.1",
@@ -109,7 +111,10 @@ class Exchange {
 
   /** Not by `drain`, which node:http forgets when an interim and the final answer come in one packet. */
   #write(piece: Buffer): Promise<void> {
-    return new Promise((resolve) => this.#request.write(piece, () => resolve()));
+    return new Promise((resolve) => {
+      this.#request.write(piece, () => resolve());
+      if (this.#request.writableLength < MAX_WAITING_BYTES) resolve();
+    });
   }
 
   // ── The answer ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -135,7 +140,7 @@ class Exchange {
   /** Pauses of the same length in all for the same bytes, however small the pieces are that TLS makes of them. */
   #rest(response: IncomingMessage, bytes: number): void {
     this.#readBytes += bytes;
-    if (this.#readBytes < MAX_PIECE_BYTES) return;
+    if (this.#readBytes < MAX_PIECE_BYTES || performance.now() - this.#startedAt > SLOW_MS) return;
     this.#readBytes = 0;
     response.pause();
     setTimeout(() => response.resume(), this.#random.below(30));
@@ -169,6 +174,13 @@ class Exchange {
   #onEnded(error: string): void {
     if (this.#response === null) this.#finish({ type: "closed", error });
     else this.#finish({ type: "broken", status: this.#response.statusCode ?? 0, flaw: this.#check.flaw, error });
+  }
+
+  #where(): string {
+    if (this.#response !== null) return `within the body, after ${this.#check.receivedBytes} bytes`;
+    const { socket, writableFinished } = this.#request;
+    if (socket === null || socket.connecting) return "not connected";
+    return writableFinished ? "no answer" : "within the upload";
   }
 
   #finish(outcome: Outcome): void {

@@ -4,6 +4,8 @@
  */
 import { Agent, type AgentOptions } from "node:http";
 import { Agent as TlsAgent } from "node:https";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
 import { type Lane, runExchange } from "./http-exchange.js";
 import { judge, labelOf } from "./judge.js";
 import { FAULTY_KINDS, GOOD_KINDS, LEAVING_KINDS, REFUSED_KINDS } from "./kinds.js";
@@ -33,11 +35,13 @@ export interface LoadReport {
   readonly webSocket: TallyReport;
   /** Still under way. */
   readonly active: number;
-  /** Open connections to the gateway that this process knows of. */
+  /** The longest that this process took to get to something: what it calls late may be its own fault then. */
+  readonly worstDelayMs: number;
   readonly isStopped: boolean;
 }
 
 const REPORT_MS = 1_000;
+const START_MS = 3_000;
 const LEAVING_PERCENT = 4;
 const REFUSED_PERCENT = 4;
 const RAW_PERCENT = 1;
@@ -45,6 +49,7 @@ const RAW_PERCENT = 1;
 const setting = JSON.parse(process.argv[2] ?? "{}") as LoadSetting;
 const tally = new Tally();
 const webSocketTally = new Tally();
+const loopDelay = monitorEventLoopDelay();
 const stop = { isAsked: false };
 let active = 0;
 let isStopped = false;
@@ -55,6 +60,8 @@ async function runLane(index: number): Promise<void> {
   const options: AgentOptions = { keepAlive: true, maxSockets: 1 };
   const agent = isTls ? new TlsAgent({ ...options, rejectUnauthorized: false }) : new Agent(options);
   const lane: Lane = { agent, isTls, port: isTls ? setting.ports.secure : setting.ports.plain };
+  // All at once, the handshakes alone would keep both sides busy for seconds.
+  await delay((START_MS * index) / setting.clients);
   for (let n = 0; !stop.isAsked; n++) {
     const id = `c${index}-${n}`;
     active++;
@@ -114,7 +121,15 @@ function pickByWeight<T extends { readonly weight: number }>(kinds: readonly T[]
 }
 
 function report(): void {
-  process.send?.({ type: "load", http: tally.report(), webSocket: webSocketTally.report(), active, isStopped } satisfies LoadReport);
+  const worstDelayMs = Math.round(loopDelay.max / 1e6);
+  process.send?.({
+    type: "load",
+    http: tally.report(),
+    webSocket: webSocketTally.report(),
+    active,
+    worstDelayMs,
+    isStopped,
+  } satisfies LoadReport);
 }
 
 async function run(): Promise<void> {
@@ -130,5 +145,6 @@ process.once("disconnect", () => process.exit(0));
 process.on("message", (message) => {
   if (message === "stop") stop.isAsked = true;
 });
+loopDelay.enable();
 setInterval(report, REPORT_MS);
 void run();

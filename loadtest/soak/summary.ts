@@ -47,7 +47,7 @@ export function formatResult(result: SoakResult, failures: readonly string[]): s
     `local replies   ${list(result.gateway.localReplies)}`,
     `aborted         ${list(result.gateway.aborts)}`,
     `retries         ${result.gateway.retries}; endpoints stopped listening ${result.endpointClosings} times`,
-    `core used       ${Math.round(result.coreShare * 100)} %`,
+    `core used       ${Math.round(result.coreShare * 100)} % by the gateway; the clients were up to ${result.worstDelayMs} ms late themselves`,
     ...result.growth.map(({ name, earlyBytes, lateBytes }) => `${`memory ${name}`.padEnd(15)} ${mib(earlyBytes)} → ${mib(lateBytes)} MiB`),
     `memory, most    ${mib(most(result.samples, (sample) => sample.primaryBytes))} + ${mib(most(result.samples, (sample) => sample.workerBytes))} MiB`,
     `descriptors     ${result.leftovers.descriptorsBefore} before, ${most(result.samples, (sample) => sample.descriptors)} at most, ${result.leftovers.descriptorsAfter} after`,

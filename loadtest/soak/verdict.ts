@@ -33,6 +33,8 @@ export interface SoakResult {
   readonly violations: readonly string[];
   readonly endpointClosings: number;
   readonly gateway: GatewayCounts;
+  /** Of the clients' event loop. */
+  readonly worstDelayMs: number;
   /** CPU time of the gateway's processes, as a share of one core. */
   readonly coreShare: number;
   readonly growth: readonly Growth[];
