@@ -23,7 +23,7 @@ export interface SoakOptions {
 export const SOAK_USAGE = `Usage: npm run soak -- [options]
 
   --minutes N             how long the load lasts (default 20)
-  --seconds N             the same, for trials; memory is judged from 240 s on
+  --seconds N             the same, for trials; memory is judged from 600 s on
   --seed N                of the requests, their order and their faults (default: a new one, which is printed)
   --clients N             concurrent HTTP clients (default 200)
   --faults N              percent of the requests for which a service misbehaves (default 10)

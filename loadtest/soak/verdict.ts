@@ -48,7 +48,7 @@ export interface SoakResult {
 }
 
 /** In a shorter run the heap has not found its size when the comparison begins. */
-const SHORTEST_JUDGED_SECONDS = 240;
+const SHORTEST_JUDGED_SECONDS = 600;
 /** A request of one packet may hide so many more. */
 const MOST_REQUESTS_PER_RAW = 4;
 
