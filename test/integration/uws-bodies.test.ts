@@ -234,6 +234,18 @@ function* pieces(bytes: number, hash: Hash): Generator<Buffer> {
   }
 }
 
+test("an answer that is given between two chunks of the packet that ends the upload arrives", async () => {
+  harness.onRequest = (one) => {
+    one.onChunk = () => process.nextTick(() => reply(one.downstream, 502, "early"));
+  };
+  const text = await exchangeRaw(
+    harness,
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+  );
+  assert.equal(parseResponses(text)[0]?.body, "early");
+  assert.deepEqual(harness.bugs, []);
+});
+
 for (const [what, length] of [
   ["known", 5],
   ["unknown", -1],
@@ -254,7 +266,6 @@ for (const [what, length] of [
     raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345");
     await raw.until((text) => text.includes("earl"));
     assert.equal(hasResponses(raw.text(), 1), false);
-    assert.equal(harness.listener.pendingResponses, 1);
     raw.send("67890");
     await raw.until((text) => hasResponses(text, 1), 1_000);
     harness.onRequest = (one) => setImmediate(() => reply(one.downstream, 200, "next"));
@@ -262,7 +273,6 @@ for (const [what, length] of [
     const text = await raw.until((received) => hasResponses(received, 2));
     assert.ok(parseResponses(text)[0]?.body.endsWith("early"));
     assert.equal(parseResponses(text)[1]?.body, "next");
-    assert.equal(harness.listener.pendingResponses, 0);
     assert.deepEqual(harness.bugs, []);
     raw.destroy();
   });

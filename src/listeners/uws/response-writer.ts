@@ -73,6 +73,7 @@ export class ResponseWriter implements Downstream, BodyOwner, StreamOwner {
   #state: State = "idle";
   /** What the exchange says is kept: it speaks in a callback, or a short body may end within this turn. */
   #isHolding = true;
+  #isAborted = false;
   #isCoalescing = false;
   #held: Uint8Array[] | null = null;
   #heldBytes = 0;
@@ -213,6 +214,7 @@ export class ResponseWriter implements Downstream, BodyOwner, StreamOwner {
 
   /** The client is gone, or the addon closed the connection over a malformed body. */
   onAborted(): void {
+    this.#isAborted = true;
     const isOver = this.#state === "closed";
     this.#finish();
     if (isOver) return;
@@ -419,12 +421,15 @@ export class ResponseWriter implements Downstream, BodyOwner, StreamOwner {
       this.#res.writeHeader(head.name, body === null ? fields : Buffer.concat([fields, ...chunkAndEnd(body)]));
     });
     this.#setClosed();
-    const close = () => {
-      this.body?.detach();
-      this.#res.close();
-    };
-    if (this.body === null) close();
-    else this.body.linger(close);
+    if (this.body === null) this.#res.close();
+    else this.body.linger(() => setImmediate(closeLingering, this));
+  }
+
+  /** @internal In a turn of its own: in the packet that ends the upload, the reply may still be in the addon's cork. */
+  closeLingering(): void {
+    if (this.#isAborted) return;
+    this.body?.detach();
+    this.#res.close();
   }
 
   #addConnectionClose(): void {
@@ -447,4 +452,8 @@ export class ResponseWriter implements Downstream, BodyOwner, StreamOwner {
 /** All but the last CRLF. */
 function chunkAndEnd(body: Uint8Array): Uint8Array[] {
   return body.length === 0 ? [Buffer.from("0\r\n")] : [Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from("\r\n0\r\n")];
+}
+
+function closeLingering(writer: ResponseWriter): void {
+  writer.closeLingering();
 }
