@@ -1,14 +1,11 @@
 /** Much of everything: connections, garbage on both kinds of port, broken handshakes, header bombs, rate-limit keys. The worker stays up, small and in service. */
 import assert from "node:assert/strict";
 import { randomFillSync } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { connect as connectTls } from "node:tls";
-import { DEVELOPMENT_FILES, ensureDevelopmentCertificates } from "../../src/identity/dev-certificates.js";
+import { developmentCertificates, EDGE_TLS } from "../support/certificates.js";
 import { fetchOnce } from "../support/client.js";
 import { eventually, type Gateway, startGateway } from "../support/gateway.js";
 import { connectRaw } from "../support/raw-socket.js";
@@ -25,21 +22,6 @@ import {
   workerPid,
 } from "./attack-support.js";
 
-async function certificates(): Promise<Record<string, string>> {
-  const directory = mkdtempSync(join(tmpdir(), "windrose-flood-"));
-  try {
-    await ensureDevelopmentCertificates({ directory, hosts: [], isForced: false, now: new Date() });
-    const read = (name: string): string => readFileSync(join(directory, name), "utf8");
-    return {
-      "edge.pem": read(DEVELOPMENT_FILES.server),
-      "edge-key.pem": read(DEVELOPMENT_FILES.serverKey),
-      "ca.pem": read(DEVELOPMENT_FILES.ca),
-    };
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}
-
 describe("a flood", () => {
   let upstream: RecordingUpstream;
   let gateway: Gateway;
@@ -47,13 +29,13 @@ describe("a flood", () => {
   let ca: string;
   before(async () => {
     upstream = await startRecordingUpstream(echo);
-    const files = await certificates();
-    ca = files["ca.pem"] ?? "";
+    const files = await developmentCertificates();
+    ca = files["ca.pem"];
     gateway = await startGateway(
       `
 listeners:
   - { name: public, direction: ingress, bind: "127.0.0.1:0", protocol: http }
-  - { name: secure, direction: ingress, bind: "127.0.0.1:0", protocol: https, tls: { certificates: [{ cert: edge.pem, key: edge-key.pem }] } }
+  - { name: secure, direction: ingress, bind: "127.0.0.1:0", protocol: https, tls: ${EDGE_TLS} }
 routes:
   - name: limited
     match: [{ path: { type: PathPrefix, value: /limited } }]

@@ -33,6 +33,8 @@ export interface BodyLimits {
   readonly requestMs: number;
   /** 0: as slow as it likes. */
   readonly minBytesPerSecond: number;
+  /** See `teachResume`. */
+  hasTaughtResume: boolean;
   /**
    * What the bodies of a listener keep together at most against their exchanges' wish. Generous, because `pause` takes
    * effect late: as long as its 512 KiB buffer comes back full, the addon reads on in one go, and from a fast client on
@@ -88,6 +90,7 @@ export class RequestBody {
     this.#pace = limits.minBytesPerSecond === 0 ? null : new UploadPace(limits.minBytesPerSecond, this.#startedAt);
     this.#timer = timers.create(() => this.#tick());
     res.onData((chunk, isLast) => this.#onData(chunk, isLast));
+    teachResume(res, limits);
     this.#armTimer();
   }
 
@@ -297,6 +300,17 @@ export class RequestBody {
     if (this.#owner.isBlocked) return;
     rearmTimer(this.#res);
   }
+}
+
+/**
+ * What `resume` makes the addon poll for is what it polled for at the last `pause` of any connection, remembered apart for
+ * those with and without buffered response bytes. The first body pauses once without any, or a body that is stopped with
+ * them and resumed without would poll for nothing.
+ */
+function teachResume(res: UwsResponse, limits: BodyLimits): void {
+  if (limits.hasTaughtResume) return;
+  limits.hasTaughtResume = true;
+  rearmTimer(res);
 }
 
 /** Sets the addon's timer anew. In one turn, so that what is polled for stays the same; not while a body is stopped. */

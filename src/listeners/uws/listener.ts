@@ -131,7 +131,7 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
     };
     const held = { bytes: 0, maxBytes: options.maxHeldBytes };
     const { maxBodyBytes: maxBytes, minBodyBytesPerSecond: minBytesPerSecond } = limits;
-    this.#bodyLimits = { maxBytes, requestMs: timeouts.requestMs, minBytesPerSecond, held };
+    this.#bodyLimits = { maxBytes, requestMs: timeouts.requestMs, minBytesPerSecond, held, hasTaughtResume: false };
     const ageMs = timeouts.connectionAgeMs;
     this.#ring = ageMs === 0 ? null : new AppRing((slot) => this.#createApp(spec.tls, slot), ageMs, timers);
     this.#app = this.#ring === null ? this.#createApp(spec.tls, ALWAYS_YOUNG) : this.#ring.acceptor;
