@@ -59,6 +59,16 @@ export function withField(head: EncodedHead, name: string, value: string): Encod
   return { name: head.name, text: `${head.text}\r\n${name}: ${value}`, isLatin1: head.isLatin1 };
 }
 
+/**
+ * A stream of server-sent events whose text may be added to: not compressed, and not declared untouchable (RFC 9110
+ * §7.7 forbids proxies to transform what says `no-transform`).
+ */
+export function isOpenEventStream(head: EncodedHead): boolean {
+  const lines = `${head.name}: ${head.text}`.toLowerCase().split("\r\n");
+  const isEventStream = lines.some((line) => /^content-type: *text\/event-stream *(;|$)/.test(line));
+  return isEventStream && !lines.some((line) => /^content-encoding:|^cache-control:.*no-transform/.test(line));
+}
+
 const statusLines = new Map<number, string>();
 
 /** `200 OK`; statuses are bounded by being three digits. */

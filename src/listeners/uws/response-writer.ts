@@ -25,12 +25,14 @@
  * 10. With TLS the addon must not have anything buffered while it reads: what it writes between two pieces of one read
  *     destroys the input that is not decrypted yet, and the connection dies. So a request body stops while a chunked
  *     response may be blocked.
+ * 11. A chunked head leaves with the first byte of the body and not before. A stream of server-sent events whose first
+ *     event is not there after a moment gets a comment as that byte, so that its client knows that it is connected.
  */
 import type { Acceptor, Downstream, DownstreamHandler } from "../../proxy/ports.js";
 import type { WebSocketEnd, WebSocketEvents } from "../../proxy/web-socket-ports.js";
 import type { UwsResponse } from "./addon.js";
 import type { BodyOwner, RequestBody } from "./body.js";
-import { type EncodedHead, encodeHead, statusLine, withField } from "./response-head.js";
+import { type EncodedHead, encodeHead, isOpenEventStream, statusLine, withField } from "./response-head.js";
 import { MAX_CORK_BYTES, ResponseStream, type StreamOwner, type StreamPolicy } from "./response-stream.js";
 import type { UpgradeOffer } from "./web-socket.js";
 
@@ -55,6 +57,12 @@ const MAX_HELD_BYTES = 64 * 1024;
 const MAX_COALESCED_BYTES = 8 * 1024;
 
 const SWITCHING_PROTOCOLS = 101;
+/** How long the first event may take before the head of an event stream leaves without it. */
+const EVENT_PATIENCE_MS = 100;
+/** A comment, which clients ignore: the addon sends no chunked head without a byte of the body. */
+const EVENT_COMMENT = Buffer.from(":\n\n");
+const BYTE_ORDER_MARK = Buffer.from("\ufeff");
+
 const EMPTY = Buffer.alloc(0);
 
 export class ResponseWriter implements Downstream, BodyOwner, StreamOwner {
@@ -79,6 +87,8 @@ export class ResponseWriter implements Downstream, BodyOwner, StreamOwner {
   #heldBytes = 0;
   #isEndAsked = false;
   #isFlushHeld = false;
+  /** The body begins with a comment of ours. */
+  #isOpened = false;
   /** Too much is held. */
   #isBlocked = false;
   #status = 200;
@@ -158,8 +168,9 @@ export class ResponseWriter implements Downstream, BodyOwner, StreamOwner {
   }
 
   flush(): void {
-    if (this.#state !== "stated" || this.#framing !== "length" || this.#declaredBytes === 0 || this.#collectsAll()) return;
-    if (this.#isHolding) this.#isFlushHeld = true;
+    if (this.#state !== "stated" || this.#framing === "none" || this.#declaredBytes === 0 || this.#collectsAll()) return;
+    if (this.#framing === "chunked") this.#openSoon();
+    else if (this.#isHolding) this.#isFlushHeld = true;
     else this.#startStream().write(EMPTY);
   }
 
@@ -333,7 +344,26 @@ export class ResponseWriter implements Downstream, BodyOwner, StreamOwner {
       const part = chunk.subarray(0, this.#declaredBytes);
       if (part.length === this.#declaredBytes && this.#fitsCork(part)) return this.#sendWhole(part);
     }
-    return this.#startStream().write(chunk);
+    return this.#startStream().write(this.#isOpened ? this.#withoutMark(chunk) : chunk);
+  }
+
+  /** Rule 10. */
+  #openSoon(): void {
+    if (this.#status !== 200 || this.#head === null || !isOpenEventStream(this.#head)) return;
+    this.#context.timers.create(() => this.#open()).arm(EVENT_PATIENCE_MS);
+  }
+
+  #open(): void {
+    if (this.#state !== "stated" || this.#isHolding) return;
+    this.#isOpened = true;
+    this.#startStream().write(EVENT_COMMENT);
+  }
+
+  /** Only the very beginning of an event stream may be a byte order mark. */
+  #withoutMark(chunk: Uint8Array): Uint8Array {
+    this.#isOpened = false;
+    const isMarked = Buffer.compare(chunk.subarray(0, 3), BYTE_ORDER_MARK) === 0;
+    return isMarked ? chunk.subarray(3) : chunk;
   }
 
   #startStream(): ResponseStream {
