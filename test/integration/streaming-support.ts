@@ -12,14 +12,24 @@ export const MIB = 1024 * 1024;
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Bytes that repeat nowhere near: pieces that were lost, doubled or swapped change the hash. */
+const patterns = new Map<number, Buffer>();
+
+function patternOf(bytes: number): Buffer {
+  const known = patterns.get(bytes);
+  if (known !== undefined) return known;
+  const pattern = Buffer.alloc(bytes);
+  for (let i = 0; i < bytes; i++) pattern[i] = (i * 31 + (i >> 8) * 7) & 0xff;
+  patterns.set(bytes, pattern);
+  return pattern;
+}
+
+/** Each piece names its seed and its place: pieces that were lost, doubled, swapped or another's change the hash. */
 export function* pieces(seed: number, bytes: number, pieceBytes = 256 * 1024): Generator<Buffer> {
-  const piece = Buffer.alloc(pieceBytes);
-  for (let i = 0; i < piece.length; i++) piece[i] = (i * 31 + (i >> 8) * seed) & 0xff;
-  for (let at = 0; at < bytes; at += piece.length) {
+  for (let at = 0; at < bytes; at += pieceBytes) {
+    const piece = Buffer.from(patternOf(pieceBytes).subarray(0, Math.min(pieceBytes, bytes - at)));
     piece.writeUInt32LE(seed, 4);
-    piece.writeUInt32LE(at / piece.length, 8);
-    yield Buffer.from(piece.subarray(0, Math.min(piece.length, bytes - at)));
+    piece.writeUInt32LE(at / pieceBytes, 8);
+    yield piece;
   }
 }
 
