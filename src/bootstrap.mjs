@@ -20,7 +20,7 @@ const TEST_TIMEOUT_MS = 180_000;
 const LOCK_POLL_MS = 100;
 const FORWARDED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 
-const TASKS = { start, test, build, bench, verify };
+const TASKS = { start, test, build, bench, soak, verify };
 
 class Failure extends Error {
   constructor(message, exitCode = 1) {
@@ -68,11 +68,19 @@ async function build() {
   await prepare();
 }
 
-async function bench(args) {
+function bench(args) {
+  return runLoadTest("bench", args, "the benchmark failed");
+}
+
+function soak(args) {
+  return runLoadTest("soak", args, "the soak test failed");
+}
+
+async function runLoadTest(name, args, complaint) {
   await prepare();
-  const entry = path.join(ROOT, "dist", "loadtest", "bench.js");
-  if (!fs.existsSync(entry)) throw new Failure("loadtest/bench.ts is missing");
-  await runOrFail(process.execPath, [entry, ...args], "the benchmark failed");
+  const entry = path.join(ROOT, "dist", "loadtest", `${name}.js`);
+  if (!fs.existsSync(entry)) throw new Failure(`loadtest/${name}.ts is missing`);
+  await runOrFail(process.execPath, [entry, ...args], complaint);
 }
 
 async function verify(args) {
