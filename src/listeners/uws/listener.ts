@@ -139,10 +139,12 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
 
   async listen(): Promise<{ readonly port: number }> {
     const { host, port } = this.#spec.bind;
-    await this.corkDonor.start();
     for (let attempt = 0; attempt < MAX_FREE_PORT_ATTEMPTS; attempt++) {
       const bound = await this.#bind(host, port === 0 ? await freePort(host) : port);
-      if (bound !== null) return { port: bound };
+      if (bound !== null) {
+        await this.corkDonor.start();
+        return { port: bound };
+      }
       if (port !== 0) break;
     }
     throw new Error(`cannot listen on ${host}:${port}: ${await bindProblem(host, port)}`);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { FrameEvents } from "../../../../src/wire/websocket/frame-parser.js";
@@ -242,18 +243,22 @@ describe("the frame parser's memory", () => {
   const collectGarbage = runInNewContext("gc") as () => void;
 
   /** Array memory outside the heap that is still in use after `grow`. */
-  function growth(grow: () => unknown): number {
+  async function growth(grow: () => unknown): Promise<number> {
     collectGarbage();
     const before = process.memoryUsage().arrayBuffers;
     const kept = grow();
-    collectGarbage();
-    const after = process.memoryUsage().arrayBuffers;
+    // The memory of dead arrays is given back by a thread of its own, some time after each collection.
+    let least = Number.POSITIVE_INFINITY;
+    for (const deadline = Date.now() + 2_000; least > 100_000 && Date.now() < deadline; await nextTurn()) {
+      collectGarbage();
+      least = Math.min(least, process.memoryUsage().arrayBuffers - before);
+    }
     assert.ok(kept !== undefined);
-    return after - before;
+    return least;
   }
 
-  test("does not grow with an announced length", () => {
-    const bytes = growth(() => {
+  test("does not grow with an announced length", async () => {
+    const bytes = await growth(() => {
       const parser = new FrameParser(silent, { isMasked: true, maxMessageBytes: 0, isUtf8 });
       const head = rawFrame({ opcode: BINARY, announced: 2n ** 30n, mask: MASK });
       parser.feed(Buffer.concat([head, HELLO]), 0, head.length + HELLO.length);
@@ -263,10 +268,10 @@ describe("the frame parser's memory", () => {
     assert.ok(bytes < 1_000_000, `${bytes}`);
   });
 
-  test("is given back between messages", () => {
+  test("is given back between messages", async () => {
     const message = rawFrame({ opcode: BINARY, payload: Buffer.alloc(4000), mask: MASK });
     const ping = rawFrame({ opcode: PING, payload: Buffer.alloc(125), mask: MASK });
-    const bytes = growth(() =>
+    const bytes = await growth(() =>
       Array.from({ length: 1000 }, () => {
         const parser = new FrameParser(silent, { isMasked: true, maxMessageBytes: 0, isUtf8 });
         for (const frame of [message, ping]) parser.feed(frame, 0, frame.length);
@@ -276,11 +281,11 @@ describe("the frame parser's memory", () => {
     assert.ok(bytes < 1_000_000, `${bytes}`);
   });
 
-  test("does not grow with the number of empty fragments", () => {
+  test("does not grow with the number of empty fragments", async () => {
     const fragment = rawFrame({ opcode: CONTINUATION, isFinal: false });
     const many = Buffer.alloc(fragment.length * 200_000, fragment);
     const open = rawFrame({ opcode: BINARY, isFinal: false });
-    const bytes = growth(() => {
+    const bytes = await growth(() => {
       const parser = new FrameParser(silent, { isMasked: false, maxMessageBytes: 10, isUtf8 });
       parser.feed(open, 0, open.length);
       assert.equal(parser.feed(many, 0, many.length), many.length);
