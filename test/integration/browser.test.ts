@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { WebSocketServer } from "ws";
 import { selfSigned } from "../support/certificates.js";
-import { type Gateway, startGateway } from "../support/gateway.js";
+import { eventually, type Gateway, startGateway } from "../support/gateway.js";
 import { needProgram } from "../support/programs.js";
 import { echo } from "../support/web-socket.js";
 
@@ -138,7 +138,17 @@ admin: { bind: "127.0.0.1:0" }
       const ended = once(browser, "exit");
       browser.kill("SIGTERM");
       await ended;
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+      // Its helpers outlive it for a moment and still write there.
+      await eventually(() => isRemoved(profile), "the profile is gone", 30_000);
     }
   });
 });
+
+function isRemoved(directory: string): boolean {
+  try {
+    rmSync(directory, { recursive: true, force: true });
+    return true;
+  } catch {
+    return false;
+  }
+}
