@@ -106,16 +106,14 @@ workers: 2
   });
 
   it("let a client through that keeps few open, however many it makes one after the other", async () => {
-    const count = 40;
-    let through = 0;
-    for (let i = 0; i < count; i++) {
-      const [client] = await open(1, "127.0.0.4");
-      if (client?.isServed) through++;
-      client?.socket.destroy();
-      // Both workers may let in 11 between two rounds; those come every 100 ms, or later when the machine is busy or has many sockets.
-      await new Promise((resolve) => setTimeout(resolve, 100));
+    // More than the limit in all. Some may be refused until the next round of counting, which comes late on a busy machine.
+    for (let i = 0; i < LIMIT + 10; i++) {
+      await eventually(async () => {
+        const [client] = await open(1, "127.0.0.4");
+        client?.socket.destroy();
+        return client?.isServed === true;
+      }, `connection ${i}`);
     }
-    assert.ok(through > 0.8 * count, `${through} of ${count}`);
   });
 
   it("never exceed the limit either when a worker has died", async () => {
