@@ -10,6 +10,7 @@ import type { Timer, Timers } from "../proxy/ports.js";
 import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 import type { ResponseEvents } from "../wire/http1/response-parser.js";
 import { ResponseParser } from "../wire/http1/response-parser.js";
+import { reportFailedWrites } from "./failed-writes.js";
 import type { Carrier, Http1Call } from "./http1-call.js";
 import type { ReadBuffer, TlsClient } from "./open-socket.js";
 import { openSocket, READ_BUFFER_BYTES } from "./open-socket.js";
@@ -63,6 +64,9 @@ export class Http1Connection implements Carrier, ResponseEvents {
   /** Has taken the socket over. */
   #webSocket: SocketWebSocket | null = null;
   #upgradeHeaders: HeaderList = [];
+  /** Writing has failed: nothing that ends now has ended in good order. */
+  #writeError: Error | null = null;
+  #guardsWrites = false;
 
   /** Throws when the target cannot be connected to at all (bad port, unreadable CA). */
   constructor(pool: ConnectionOwner, call: Http1Call) {
@@ -92,6 +96,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
     this.#hasResponseBytes = false;
     call.carrier = this;
     this.#parser.start(call.request.method, call.webSocketKey !== "");
+    if (call.request.bodyLength !== 0) this.#guardWrites();
     this.#sender.start(call.head, call.request.bodyLength);
     call.handler.onConnected();
   }
@@ -203,6 +208,20 @@ export class Http1Connection implements Carrier, ResponseEvents {
     if (this.#sender.takeDrain()) this.#call?.handler.onDrain();
   }
 
+  /** A request without a body is written before there can be an answer. */
+  #guardWrites(): void {
+    if (this.#guardsWrites) return;
+    this.#guardsWrites = true;
+    reportFailedWrites(this.#socket, (error) => this.#onWriteFailed(error));
+  }
+
+  #onWriteFailed(error: Error): void {
+    if (this.#call === null) return this.close();
+    this.#writeError ??= error;
+    this.#sender.abandon();
+    this.#onDrain();
+  }
+
   /** True: go on reading. Pausing is done by the socket itself. */
   #onRead(byteCount: number, buffer: ReadBuffer): boolean {
     if (this.#call === null || this.#state !== "open") this.#onStrayRead(byteCount, buffer);
@@ -225,12 +244,17 @@ export class Http1Connection implements Carrier, ResponseEvents {
     if (this.#call !== call) return;
     if (parser.refusal !== null) this.#fail("upstream-protocol", parser.refusal);
     else if (parser.isUpgraded) this.#upgrade(call, bytes.subarray(at, end));
-    else if (parser.isComplete && at < end) this.#fail("upstream-protocol", "bytes after a complete response");
+    else if (parser.isComplete && at < end && !this.#isEarly()) this.#fail("upstream-protocol", "bytes after a complete response");
     else if (parser.isComplete) this.#complete(this.#isTls || end === READ_BUFFER_BYTES);
     else {
       if (at < end) this.#keep(bytes, at, end);
       call.handler.onReadEnd();
     }
+  }
+
+  /** The service has not waited for the request: what it says behind its answer is its own last word, not another's. */
+  #isEarly(): boolean {
+    return !this.#sender.isDrained;
   }
 
   /** TLS hands over all it has decrypted, paused or not; and a pause may fall between two events of one read. */
@@ -268,6 +292,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
   #onEnd(): void {
     this.#hasEnded = true;
     if (this.#leftover !== null) return;
+    if (this.#writeError !== null) return this.#onError(this.#writeError);
     if (this.#state === "open") this.#parser.finish();
     if (this.#state === "open" && this.#parser.isComplete) this.#complete(false);
     else this.#onGone();

@@ -30,6 +30,8 @@ export class RequestSender {
   #owed = 0;
   #isChunked = false;
   #wantsDrain = false;
+  /** The service has stopped reading: what is left of the request goes nowhere. */
+  #isAbandoned = false;
 
   /** @param isTls such a socket keeps what it is given until it is encrypted */
   constructor(socket: Socket, isTls: boolean) {
@@ -51,8 +53,14 @@ export class RequestSender {
     setImmediate(flushHead, this, head);
   }
 
+  abandon(): void {
+    this.#isAbandoned = true;
+    this.#heldHead = "";
+  }
+
   /** `chunk` is borrowed. False: wait for a drain. */
   write(chunk: Uint8Array): boolean {
+    if (this.#isAbandoned) return true;
     if (chunk.length === 0) return !this.#wantsDrain;
     if (this.isComplete || (!this.#isChunked && chunk.length > this.#owed)) {
       this.isMisused = true;
@@ -70,7 +78,7 @@ export class RequestSender {
   }
 
   end(): void {
-    if (this.isComplete) return;
+    if (this.isComplete || this.#isAbandoned) return;
     if (!this.#isChunked) this.isMisused = true;
     else {
       this.isComplete = true;
@@ -87,7 +95,7 @@ export class RequestSender {
 
   /** Nothing of the request is left in this process. */
   get isDrained(): boolean {
-    return this.isComplete && this.#socket.writableLength === 0;
+    return this.isComplete && !this.#isAbandoned && this.#socket.writableLength === 0;
   }
 
   /** `head`: the one that was held when this was asked for. */

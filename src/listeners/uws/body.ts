@@ -20,7 +20,10 @@ const REARM_MS = 4_000;
 /** An upload that is always on the brink of being too slow is not looked at more often. */
 const MIN_LOOK_MS = 500;
 /** How long a refused upload may go on after its reply, so that a reset does not destroy the reply on its way. */
-const LINGER_MS = 2_000;
+const REFUSED_LINGER_MS = 2_000;
+/** The same for an upload that the service answered early: how long it may be silent, and how long it may go on. */
+const SILENT_LINGER_MS = 2_000;
+const MAX_LINGER_MS = 30_000;
 /** Above this a paused body no longer looks whether its client has ended the connection: looking may bring another read. */
 const MAX_HELD_TO_LOOK_BYTES = 512 * 1024;
 /** Small chunks of one turn are passed on together, at most so much at once. */
@@ -80,6 +83,7 @@ export class RequestBody {
   /** A small chunk has been passed on in this turn: those behind it wait for its end. */
   #isGathering = false;
   #onLingered: (() => void) | null = null;
+  #lingersUntil = 0;
 
   /** Must run inside the request handler: bytes that arrive before `onData` is attached are lost. */
   constructor(res: UwsResponse, owner: BodyOwner, limits: BodyLimits, timers: Timers) {
@@ -147,7 +151,18 @@ export class RequestBody {
     this.discard();
     if (this.#isComplete) return done();
     this.#onLingered = done;
-    this.#timer.arm(LINGER_MS);
+    this.#lingersUntil = performance.now() + (this.#owner.mustClose ? REFUSED_LINGER_MS : MAX_LINGER_MS);
+    this.#timer.arm(SILENT_LINGER_MS);
+  }
+
+  #lingerOn(isOver: boolean): void {
+    const done = this.#onLingered;
+    if (done === null) return;
+    const leftMs = this.#lingersUntil - performance.now();
+    if (!isOver && leftMs > 0) return this.#timer.arm(Math.min(SILENT_LINGER_MS, leftMs));
+    this.#onLingered = null;
+    this.#timer.cancel();
+    done();
   }
 
   /** The response ends before the upload: nothing more is read, so that the addon's idle timer closes the connection. */
@@ -176,7 +191,7 @@ export class RequestBody {
   #take(chunk: ArrayBuffer, isLast: boolean): void {
     this.#isComplete = isLast;
     if (this.#phase !== "receiving") {
-      if (isLast) this.#onLingered?.();
+      this.#lingerOn(isLast);
       return;
     }
     if (isLast) {
@@ -265,7 +280,7 @@ export class RequestBody {
   #tick(): void {
     if (this.#phase === "gone") return;
     try {
-      if (this.#onLingered !== null) this.#onLingered();
+      if (this.#onLingered !== null) this.#lingerOn(true);
       else if (this.#phase === "receiving") this.#watch();
     } catch (error) {
       this.#owner.crash(error);
