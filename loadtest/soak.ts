@@ -16,7 +16,7 @@ import { readSoakOptions, SOAK_USAGE, type SoakOptions } from "./soak/options.js
 import type { ServicesReport } from "./soak/services.js";
 import { formatResult, progressLine } from "./soak/summary.js";
 import { failuresOf, type GatewayCounts, type Leftovers, type SoakResult } from "./soak/verdict.js";
-import { growthOf, openDescriptors, type Sample, takeSample } from "./soak/watch.js";
+import { growthOf, openDescriptors, type Sample, takeSample, tcpMemoryAborts } from "./soak/watch.js";
 
 interface Run {
   readonly options: SoakOptions;
@@ -24,6 +24,7 @@ interface Run {
   readonly services: Child<ServicesReport>;
   readonly load: Child<LoadReport>;
   readonly descriptorsBefore: number;
+  readonly tcpMemoryAbortsBefore: number;
   readonly samples: Sample[];
   readonly accidents: string[];
 }
@@ -81,7 +82,7 @@ async function start(options: SoakOptions, directory: string): Promise<Run> {
   process.once("exit", () => load.kill());
   const descriptorsBefore = gateway.workerPids.reduce((sum, pid) => sum + openDescriptors(pid), 0);
   say(`Seed ${seed}: ${options.clients} clients, ${options.webSockets} WebSocket clients, ${workers} workers, for ${options.seconds} s`);
-  return { options, gateway, services, load, descriptorsBefore, samples: [], accidents: [] };
+  return { options, gateway, services, load, descriptorsBefore, tcpMemoryAbortsBefore: tcpMemoryAborts(), samples: [], accidents: [] };
 }
 
 // ── Under load ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -178,6 +179,7 @@ async function finish(run: Run, leftovers: Leftovers, coreShare: number): Promis
     gateway: counts,
     worstDelayMs: load.report.worstDelayMs,
     coreShare,
+    tcpMemoryAborts: tcpMemoryAborts() - run.tcpMemoryAbortsBefore,
     growth: growthOf(samples, options.seconds),
     samples,
     leftovers,

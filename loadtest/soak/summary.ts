@@ -48,6 +48,7 @@ export function formatResult(result: SoakResult, failures: readonly string[]): s
     `aborted         ${list(result.gateway.aborts)}`,
     `retries         ${result.gateway.retries}; endpoints stopped listening ${result.endpointClosings} times`,
     `core used       ${Math.round(result.coreShare * 100)} % by the gateway; the clients were up to ${result.worstDelayMs} ms late themselves`,
+    `kernel          ${result.tcpMemoryAborts} connections of this machine were reset for want of TCP memory`,
     ...result.growth.map(({ name, earlyBytes, lateBytes }) => `${`memory ${name}`.padEnd(15)} ${mib(earlyBytes)} → ${mib(lateBytes)} MiB`),
     `memory, most    ${mib(most(result.samples, (sample) => sample.primaryBytes))} + ${mib(most(result.samples, (sample) => sample.workerBytes))} MiB`,
     `descriptors     ${result.leftovers.descriptorsBefore} before, ${most(result.samples, (sample) => sample.descriptors)} at most, ${result.leftovers.descriptorsAfter} after`,

@@ -37,6 +37,8 @@ export interface SoakResult {
   readonly worstDelayMs: number;
   /** CPU time of the gateway's processes, as a share of one core. */
   readonly coreShare: number;
+  /** Resets by the kernel, of whomever's connections, meanwhile. */
+  readonly tcpMemoryAborts: number;
   readonly growth: readonly Growth[];
   readonly samples: readonly Sample[];
   readonly leftovers: Leftovers;

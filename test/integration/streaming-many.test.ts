@@ -10,7 +10,7 @@ import { pipeline } from "node:stream/promises";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { type Gateway, startGateway } from "../support/gateway.js";
 import { startStreamingUpstream, type Upstream } from "../support/upstream.js";
-import { metric, peakMiB, untilIdle, workerPid } from "./attack-support.js";
+import { metric, peakMiB, tcpMemoryAborts, untilIdle, workerPid } from "./attack-support.js";
 import { exchange, hashed, hashOf, pieces, readHash, resetPeak, slowly } from "./streaming-support.js";
 
 const COUNT = 1_000;
@@ -66,8 +66,14 @@ workers: 1
   }
 
   async function all(t: TestContext, client: (index: number) => Promise<void>): Promise<void> {
+    const abortsBefore = tcpMemoryAborts();
     const beforeMiB = resetPeak(worker);
-    await Promise.all(Array.from({ length: COUNT }, (_, index) => client(index)));
+    try {
+      await Promise.all(Array.from({ length: COUNT }, (_, index) => client(index)));
+    } finally {
+      const aborts = tcpMemoryAborts() - abortsBefore;
+      if (aborts > 0) t.diagnostic(`the kernel was out of TCP memory and reset ${aborts} connections of this machine`);
+    }
     const peak = peakMiB(worker);
     t.diagnostic(`worker: ${Math.round(beforeMiB)} MiB before, at most ${Math.round(peak)} MiB`);
     assert.ok(peak - beforeMiB < MAX_GROWTH_MIB, `the worker grew by ${Math.round(peak - beforeMiB)} MiB`);
