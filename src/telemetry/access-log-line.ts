@@ -1,10 +1,11 @@
 /**
  * One exchange as one line of JSON, fields in a fixed order (see README.md), built by hand: JSON.stringify costs several
- * times as much. Everything outside printable ASCII is escaped, so a line is valid JSON whatever a client sent, one byte per
- * character, and bounded: the longest possible line stays below MAX_LINE_BYTES.
+ * times as much. What comes back is kept (remembered-text.ts). Everything outside printable ASCII is escaped, so a line is
+ * valid JSON whatever a client sent, one byte per character, and bounded: the longest stays below MAX_LINE_BYTES.
  */
 import { headerValue } from "../engine/model/request.js";
 import type { ExchangeRecord } from "../proxy/ports.js";
+import { flat, RememberedText } from "./remembered-text.js";
 import { shownStatus } from "./request-cells.js";
 
 /** PIPE_BUF on Linux: longer writes to a pipe may be interleaved with those of other workers. */
@@ -22,21 +23,62 @@ const ELLIPSIS = "\\u2026";
 export function formatAccessLogLine(record: ExchangeRecord, nowMs: number, includesQuery: boolean): string {
   const { request, principal } = record;
   const durationMs = Math.max(0, record.completedAt - record.startedAt);
-  const upstreamMs = record.upstreamHeadAt > 0 ? milliseconds(record.upstreamHeadAt - record.attemptStartedAt) : "null";
   return (
-    `{"time":"${isoTime(nowMs - durationMs)}","requestId":${quote(record.requestId, MAX_SHORT)}` +
-    `,"listener":${quote(record.listenerName, MAX_SHORT)},"client":${quote(record.clientAddress, MAX_SHORT)}` +
-    `,"method":${quote(request.method, MAX_SHORT)},"host":${quote(request.host || request.authority, MAX_NAME)}` +
+    `${time(nowMs - durationMs)},"requestId":${quote(record.requestId, MAX_SHORT)},"listener":${names.get(record.listenerName)}` +
+    `,"client":${names.get(record.clientAddress)},"method":${names.get(request.method)},"host":${hosts.get(request.host || request.authority)}` +
     `,"path":${quote(request.path, MAX_PATH)}${includesQuery ? `,"query":${quote(request.query ?? "", MAX_LONG)}` : ""}` +
+    `${outcomeText(record)}${milliseconds(durationMs)},"upstreamMs":${upstreamMs(record)}` +
+    `${record.closeCode === 0 ? "" : `,"closeCode":${record.closeCode}`},"bytesIn":${record.requestBytes},"bytesOut":${record.responseBytes}` +
+    `,"sub":${principal === null ? '""' : quote(principal.subject, MAX_NAME)}` +
+    `,"userAgent":${agents.get(headerValue(request.headers, "user-agent") ?? "")},"traceId":${quote(record.traceId, MAX_SHORT)}}\n`
+  );
+}
+
+function upstreamMs({ upstreamHeadAt, attemptStartedAt }: ExchangeRecord): string {
+  return upstreamHeadAt > 0 ? milliseconds(upstreamHeadAt - attemptStartedAt) : "null";
+}
+
+// ── What comes back ──────────────────────────────────────────────────────────────────────────────────────────────
+
+const names = new RememberedText((value) => quote(value, MAX_SHORT));
+const hosts = new RememberedText((value) => quote(value, MAX_NAME));
+const agents = new RememberedText((value) => quote(value, MAX_NAME));
+
+/** How an exchange that went well ended, by endpoint: as a rule one text each. */
+interface Outcome {
+  readonly routeName: string;
+  readonly serviceName: string;
+  readonly status: number;
+  readonly attempts: number;
+  readonly text: string;
+}
+
+const MAX_OUTCOMES = 1_024;
+const outcomes = new Map<string, Outcome>();
+
+/** `,"route":` to `"durationMs":`. */
+function outcomeText(record: ExchangeRecord): string {
+  const { endpoint, routeName, serviceName, status, attempts } = record;
+  if (record.errorCode !== "" || record.flag !== "" || record.errorDetail !== "" || status === 0) return formatOutcome(record);
+  const known = outcomes.get(endpoint);
+  const isKnown = known?.status === status && known.routeName === routeName && known.serviceName === serviceName;
+  if (isKnown && known.attempts === attempts) return known.text;
+  const text = flat(formatOutcome(record));
+  if (outcomes.size >= MAX_OUTCOMES) outcomes.clear();
+  outcomes.set(endpoint, { routeName, serviceName, status, attempts, text });
+  return text;
+}
+
+function formatOutcome(record: ExchangeRecord): string {
+  return (
     `,"route":${quote(record.routeName, MAX_SHORT)},"service":${quote(record.serviceName, MAX_SHORT)}` +
     `,"endpoint":${quote(record.endpoint, MAX_NAME)},"status":${shownStatus(record)},"flag":${quote(record.flag, MAX_SHORT)}` +
     `,"error":${quote(record.errorCode, MAX_SHORT)},"detail":${quote(record.errorDetail, MAX_NAME)}` +
-    `,"attempts":${record.attempts},"durationMs":${milliseconds(durationMs)},"upstreamMs":${upstreamMs}` +
-    `${record.closeCode === 0 ? "" : `,"closeCode":${record.closeCode}`},"bytesIn":${record.requestBytes},"bytesOut":${record.responseBytes}` +
-    `,"sub":${principal === null ? '""' : quote(principal.subject, MAX_NAME)}` +
-    `,"userAgent":${quote(headerValue(request.headers, "user-agent") ?? "", MAX_NAME)},"traceId":${quote(record.traceId, MAX_SHORT)}}\n`
+    `,"attempts":${record.attempts},"durationMs":`
   );
 }
+
+// ── Text ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A JSON string of at most `maxChars` characters between the quotes; what was cut shows as `…`. */
 export function quote(value: string, maxChars: number): string {
@@ -74,15 +116,17 @@ function milliseconds(value: number): string {
   return `${(microseconds - fraction) / 1000}${FRACTIONS[fraction]}`;
 }
 
+/** `000Z"` to `999Z"`. */
+const TIME_ENDS = FRACTIONS.map((fraction) => `${fraction.slice(1)}Z"`);
 let cachedSecond = -1;
-let cachedPrefix = "";
+let cachedStart = "";
 
-/** ISO 8601 with milliseconds; lines of one second share all but the last digits. */
-function isoTime(timeMs: number): string {
+/** `{"time":` and ISO 8601 with milliseconds; lines of one second share all but the last digits. */
+function time(timeMs: number): string {
   const second = Math.floor(timeMs / 1000);
   if (second !== cachedSecond) {
     cachedSecond = second;
-    cachedPrefix = new Date(second * 1000).toISOString().slice(0, 20);
+    cachedStart = flat(`{"time":"${new Date(second * 1000).toISOString().slice(0, 20)}`);
   }
-  return `${cachedPrefix}${String(Math.floor(timeMs) - second * 1000).padStart(3, "0")}Z`;
+  return `${cachedStart}${TIME_ENDS[Math.floor(timeMs) - second * 1000]}`;
 }

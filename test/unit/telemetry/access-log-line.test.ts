@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { ErrorCode } from "../../../src/engine/model/errors.js";
 import { formatAccessLogLine, MAX_LINE_BYTES, quote } from "../../../src/telemetry/access-log-line.js";
+import { RememberedText } from "../../../src/telemetry/remembered-text.js";
 import { exchangeRecord } from "./exchange-record.js";
 
 const NOW = Date.parse("2026-03-01T12:00:00.104Z");
@@ -16,6 +18,51 @@ test("a line has all fields, in the documented order", () => {
       '"attempts":1,"durationMs":4.000,"upstreamMs":2.500,"bytesIn":10,"bytesOut":200,"sub":"alice","userAgent":"curl/8",' +
       '"traceId":"4bf92f3577b34da6a3ce929d0e0e4736"}\n',
   );
+});
+
+test("what was remembered of other lines never shows in this one", () => {
+  const variety = fc.record({
+    endpoint: fc.constantFrom("10.0.0.1:8080", "10.0.0.2:8080", ""),
+    routeName: fc.constantFrom("orders", "users", ""),
+    serviceName: fc.constantFrom("a", "b"),
+    status: fc.constantFrom(200, 404, 503),
+    attempts: fc.nat(2),
+    flag: fc.constantFrom("", "UF"),
+    errorCode: fc.constantFrom<ErrorCode | "">("", "connect-failed"),
+    errorDetail: fc.constantFrom("", "refused"),
+    listenerName: fc.constantFrom("public", "private"),
+    clientAddress: fc.constantFrom("192.0.2.7", "192.0.2.8"),
+    headers: fc.constantFrom<string[]>(["user-agent", "curl/8"], ["user-agent", "x".repeat(300)], []),
+  });
+  fc.assert(
+    fc.property(fc.array(variety, { maxLength: 20 }), (records) => {
+      for (const fields of records) {
+        const { listenerName, clientAddress, headers, ...expected } = fields;
+        const line = JSON.parse(formatAccessLogLine(exchangeRecord(fields), NOW, false));
+        const { endpoint, route, service, status, attempts, flag, error, detail, listener, client } = line;
+        assert.deepEqual(
+          { endpoint, routeName: route, serviceName: service, status, attempts, flag, errorCode: error, errorDetail: detail },
+          expected,
+        );
+        assert.deepEqual([listener, client], [listenerName, clientAddress]);
+        assert.equal(line.userAgent.length, headers[1] === undefined ? 0 : Math.min(headers[1].length, 251));
+      }
+    }),
+  );
+});
+
+test("a flood of distinct values is not kept", () => {
+  const kept: string[] = [];
+  const text = new RememberedText((value) => {
+    kept.push(value);
+    return value;
+  });
+  for (let i = 0; i < 5_000; i++) text.get(`agent ${i}`);
+  text.get("agent 4999");
+  text.get("agent 0");
+  text.get("y".repeat(1_000));
+  text.get("y".repeat(1_000));
+  assert.equal(kept.length, 5_003, "agent 0 was forgotten, and long values are never kept");
 });
 
 test("the query is left out unless it is asked for", () => {
