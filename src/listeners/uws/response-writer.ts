@@ -341,7 +341,7 @@ export class ResponseWriter implements Downstream, BodyOwner, StreamOwner {
 
   #send(chunk: Uint8Array): boolean {
     if (this.#framing === "length" && this.#state === "stated") {
-      const part = chunk.subarray(0, this.#declaredBytes);
+      const part = chunk.length <= this.#declaredBytes ? chunk : chunk.subarray(0, this.#declaredBytes);
       if (part.length === this.#declaredBytes && this.#fitsCork(part)) return this.#sendWhole(part);
     }
     return this.#startStream().write(this.#isOpened ? this.#withoutMark(chunk) : chunk);
