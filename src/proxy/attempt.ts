@@ -11,10 +11,11 @@ import type { UpstreamWebSocket } from "./web-socket-ports.js";
 /** What the exchange does with an attempt's news. */
 export interface AttemptOwner {
   attemptConnected(call: UpstreamCall): void;
+  attemptInterim(status: number, headers: HeaderList): void;
   attemptHead(status: number, headers: HeaderList, bodyLength: number): void;
   attemptBody(chunk: Uint8Array): void;
   attemptReadEnd(): void;
-  attemptEnd(): void;
+  attemptEnd(trailers: HeaderList | null): void;
   attemptUpgrade(headers: HeaderList, socket: UpstreamWebSocket): void;
   attemptError(code: ErrorCode, detail: string): void;
   attemptDrain(): void;
@@ -74,6 +75,10 @@ export class Attempt implements UpstreamHandler {
     else this.#owner.attemptConnected(this.#call);
   }
 
+  onInterim(status: number, headers: HeaderList): void {
+    if (!this.#isOver) this.#owner.attemptInterim(status, headers);
+  }
+
   onHead(status: number, headers: HeaderList, bodyLength: number): void {
     // Response filters run in here: a throw must end this exchange, not the worker.
     try {
@@ -91,8 +96,8 @@ export class Attempt implements UpstreamHandler {
     if (!this.#isOver) this.#owner.attemptReadEnd();
   }
 
-  onEnd(): void {
-    if (this.#over()) this.#owner.attemptEnd();
+  onEnd(trailers: HeaderList | null): void {
+    if (this.#over()) this.#owner.attemptEnd(trailers);
   }
 
   /** The attempt goes on for as long as the WebSocket: its endpoint is in use. */

@@ -30,6 +30,8 @@ export class DroppedAnswer implements AttemptOwner {
 
   attemptConnected(): void {}
 
+  attemptInterim(): void {}
+
   attemptHead(): void {}
 
   attemptUpgrade(_headers: unknown, socket: UpstreamWebSocket): void {

@@ -278,6 +278,10 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
 
   // ── responseFilters, stream ────────────────────────────────────────────────────────────────────────────────────
 
+  attemptInterim(status: number, headers: HeaderList): void {
+    this.#downstream.writeInterim(status, headers);
+  }
+
   attemptHead(status: number, headers: HeaderList, bodyLength: number): void {
     if (status >= LOWEST_RETRIED_STATUS && this.#dropsAnswer(status)) return;
     this.#phase = "responseFilters";
@@ -315,9 +319,9 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     this.#downstream.flush();
   }
 
-  attemptEnd(): void {
+  attemptEnd(trailers: HeaderList | null): void {
     this.#attempt = null;
-    this.#downstream.end();
+    this.#downstream.end(trailers ?? undefined);
     this.#complete();
   }
 
@@ -356,6 +360,12 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     this.#timers.hasMoved = true;
     this.#body.push(chunk, isLast);
     if (isLast) this.#startDeadline();
+  }
+
+  onTrailers(trailers: HeaderList): void {
+    if (this.#phase === "complete" || this.#body === null) return;
+    this.#body.finish(trailers);
+    this.#startDeadline();
   }
 
   onBodyError(code: ErrorCode, detail: string): void {

@@ -1,10 +1,15 @@
 /**
  * Turns an error code into the response the gateway makes itself: the only place where a code becomes bytes. JSON
- * problem details (RFC 9457) or plain text, by Accept. The detail shown to callers is chosen here: what upstream said
+ * problem details (RFC 9457) or plain text, by Accept; a gRPC status without a message for gRPC. The detail shown to callers is chosen here: what upstream said
  * or did stays in the log.
  */
 import { ERRORS, type ErrorCode } from "../engine/model/errors.js";
+import { grpcStatusOf } from "../engine/model/grpc-status.js";
 import { type HeaderList, headerValue, type RequestHead } from "../engine/model/request.js";
+
+/** `application/grpc`, `+proto` and the like; not gRPC-Web, which is another protocol. */
+const GRPC_CONTENT = /^application\/grpc(?:[+; ]|$)/i;
+const NO_BODY = Buffer.alloc(0);
 
 export interface LocalReply {
   readonly status: number;
@@ -19,6 +24,7 @@ export interface LocalReply {
 export function localReply(head: RequestHead, code: ErrorCode, detail: string, id: string, extra: readonly string[]): LocalReply {
   const error = ERRORS[code];
   const publicDetail = error.origin === "upstream" || code === "internal" ? "" : detail;
+  if (isGrpc(head)) return grpcReply(code, publicDetail, id, extra);
   const isJson = wantsJson(headerValue(head.headers, "accept"));
   const body = isJson ? problemJson(code, publicDetail, id) : plainText(code, publicDetail, id);
   const contentType = isJson ? "application/problem+json" : "text/plain; charset=utf-8";
@@ -26,6 +32,25 @@ export function localReply(head: RequestHead, code: ErrorCode, detail: string, i
   // RFC 6455 §4.4, RFC 9110 §15.5.22.
   if (code === "websocket-version") headers.push("sec-websocket-version", "13", "upgrade", "websocket");
   return { status: error.status, headers, body: Buffer.from(body, "utf8") };
+}
+
+function isGrpc(head: RequestHead): boolean {
+  const contentType = headerValue(head.headers, "content-type");
+  return contentType !== undefined && GRPC_CONTENT.test(contentType);
+}
+
+/** gRPC over HTTP/2, "Trailers-Only": the status stands in the head, which ends the stream. HTTP itself went well. */
+function grpcReply(code: ErrorCode, detail: string, id: string, extra: readonly string[]): LocalReply {
+  const { title, status } = ERRORS[code];
+  const message = percentEncoded(detail === "" ? title : `${title}: ${detail}`);
+  const headers = ["content-type", "application/grpc", "grpc-status", String(grpcStatusOf(status)), "grpc-message", message];
+  headers.push("x-request-id", id, ...extra);
+  return { status: 200, headers, body: NO_BODY };
+}
+
+/** Percent-encoded UTF-8 outside printable ASCII, as `grpc-message` wants it. */
+function percentEncoded(text: string): string {
+  return text.replace(/[^ -$&-~]+/g, (part) => Buffer.from(part, "utf8").toString("hex").replace(/../g, "%$&").toUpperCase());
 }
 
 function problemJson(code: ErrorCode, detail: string, id: string): string {

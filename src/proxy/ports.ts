@@ -23,11 +23,17 @@ export interface Downstream {
   writeHead(status: number, headers: readonly string[], bodyLength: number): void;
   /** `chunk` is borrowed for the duration of the call. False: stop until `onDrain`. */
   write(chunk: Uint8Array): boolean;
+  /**
+   * A 1xx response ahead of the head, never 100 or 101; `headers` as in `writeHead`. Dropped where this kind of listener or
+   * the client's version of HTTP has no place for it.
+   */
+  writeInterim(status: number, headers: readonly string[]): void;
   /** Unsays `writeHead` and what was written since, as long as no byte has left. False: too late. */
   takeBack(): boolean;
   /** Lets a stated head leave although no body byte has come yet. */
   flush(): void;
-  end(): void;
+  /** `trailers` are dropped where this kind of listener, or the framing, has no place for them. */
+  end(trailers?: readonly string[]): void;
   /** Breaks the response so that the client cannot take it for complete. */
   abort(): void;
   /**
@@ -44,6 +50,8 @@ export interface Downstream {
 export interface DownstreamHandler {
   /** `chunk` is borrowed for the duration of the call. `isLast` may come with an empty chunk. Not called when the body is empty. */
   onBody(chunk: Uint8Array, isLast: boolean): void;
+  /** Instead of an `onBody` that is the last: the body is complete and trailers came behind it. The list is the handler's. */
+  onTrailers(trailers: HeaderList): void;
   /** The body broke a rule or a limit after it was accepted; no further `onBody`. */
   onBodyError(code: ErrorCode, detail: string): void;
   /** `write` returned false earlier and the client has taken what it was given. */
@@ -78,6 +86,8 @@ export interface UpstreamRequest {
   readonly bodyLength: number;
   /** Send `content-length: 0`. */
   readonly hasZeroLength: boolean;
+  /** `te: trailers`: the caller reads trailers. */
+  readonly acceptsTrailers: boolean;
   /** Ask for a switch to WebSocket; 101 is then answered with `onUpgrade`. */
   readonly isWebSocket: boolean;
   /** Do not use a pooled connection: the last one turned out stale. */
@@ -93,8 +103,8 @@ export interface Connector {
 export interface UpstreamCall {
   /** Allowed after `onConnected`. `chunk` is borrowed for the duration of the call. False: wait for `onDrain`. */
   write(chunk: Uint8Array): boolean;
-  /** The request body is complete. Not needed when `bodyLength` is 0. */
-  end(): void;
+  /** The request body is complete. Not needed when `bodyLength` is 0. `trailers` are dropped where the framing has no place for them. */
+  end(trailers?: readonly string[]): void;
   /** Stop and resume the delivery of response bytes. */
   pause(): void;
   resume(): void;
@@ -105,8 +115,10 @@ export interface UpstreamCall {
 export interface UpstreamHandler {
   /** The request head is on its way (or queued in the socket): body bytes may be written. */
   onConnected(): void;
+  /** A 1xx response before the final head, never 100 or 101; `headers` as in `onHead`. */
+  onInterim(status: number, headers: HeaderList): void;
   /**
-   * The final response head (1xx are consumed by the connector). Names lower case, values latin1, without
+   * The final response head. Names lower case, values latin1, without
    * framing and hop-by-hop fields, those that Connection names included; the list is the handler's. `bodyLength` as in `Downstream.writeHead`.
    */
   onHead(status: number, headers: HeaderList, bodyLength: number): void;

@@ -2,6 +2,7 @@
  * The upward half of the byte pump: what has come from the client and not gone upstream yet, the brake on the client
  * when that grows, and, for requests that may be repeated, a short memory of what has been sent.
  */
+import type { HeaderList } from "../engine/model/request.js";
 import type { Downstream, UpstreamCall } from "./ports.js";
 
 /** Waiting bytes at which the client is asked to stop. */
@@ -14,6 +15,7 @@ export class RequestBody {
   #waitingBytes = 0;
   #isPaused = false;
   #isComplete = false;
+  #trailers: HeaderList | undefined = undefined;
   #keepsSent: boolean;
   #call: UpstreamCall | null = null;
   /** The current attempt's socket is full. */
@@ -42,6 +44,13 @@ export class RequestBody {
       this.#chunks.push(copyOf(chunk));
       this.#waitingBytes += chunk.length;
     }
+    this.#flow();
+  }
+
+  /** The body has ended with trailers. */
+  finish(trailers: HeaderList): void {
+    this.#isComplete = true;
+    this.#trailers = trailers;
     this.#flow();
   }
 
@@ -111,7 +120,7 @@ export class RequestBody {
     }
     if (this.#isComplete && this.#next === this.#chunks.length) {
       this.#call = null;
-      call.end();
+      call.end(this.#trailers);
     }
   }
 

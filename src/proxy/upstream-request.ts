@@ -13,6 +13,7 @@ export function upstreamRequest(head: RequestHead, isFresh: boolean): UpstreamRe
     headers: head.headers,
     bodyLength: head.bodyLength,
     hasZeroLength: head.bodyLength === 0 && (head.hasZeroLength || EXPECTS_BODY.has(head.method)),
+    acceptsTrailers: head.acceptsTrailers,
     isWebSocket: head.isWebSocket,
     isFresh,
   };

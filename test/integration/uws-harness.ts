@@ -33,6 +33,7 @@ export class Seen implements DownstreamHandler {
   readonly refusal: { readonly code: ErrorCode; readonly detail: string } | null;
   readonly chunks: Uint8Array[] = [];
   isBodyComplete = false;
+  trailers: readonly string[] = [];
   bodyError: ErrorCode | null = null;
   bodyErrorDetail = "";
   drains = 0;
@@ -59,6 +60,12 @@ export class Seen implements DownstreamHandler {
     this.chunks.push(Buffer.from(chunk));
     this.isBodyComplete = isLast;
     this.onChunk(chunk, isLast);
+  }
+
+  onTrailers(trailers: readonly string[]): void {
+    this.trailers = trailers;
+    this.isBodyComplete = true;
+    this.onChunk(new Uint8Array(0), true);
   }
 
   onBodyError(code: ErrorCode, detail: string): void {

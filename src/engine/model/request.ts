@@ -33,6 +33,8 @@ export class RequestHead implements RequestFacts {
   hasZeroLength: boolean;
   /** A sound request to switch to WebSocket (RFC 6455 §4.2.1); its handshake fields belong to one hop and are not forwarded. */
   isWebSocket: boolean;
+  /** `te: trailers`: the client reads trailers of a response (RFC 9110 §6.5.1); gRPC asks for it. */
+  acceptsTrailers: boolean;
   /** Textual IP of the TCP peer, IPv4-mapped IPv6 unwrapped. */
   remoteAddress: string;
 
@@ -46,6 +48,7 @@ export class RequestHead implements RequestFacts {
     this.bodyLength = 0;
     this.hasZeroLength = false;
     this.isWebSocket = false;
+    this.acceptsTrailers = false;
     this.remoteAddress = "";
   }
 }

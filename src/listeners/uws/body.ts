@@ -83,7 +83,8 @@ export class RequestBody {
   /** A small chunk has been passed on in this turn: those behind it wait for its end. */
   #isGathering = false;
   #onLingered: (() => void) | null = null;
-  #lingersUntil = 0;
+  /** Not a whole number, so that the object keeps its shape when the time is set. */
+  #lingersUntil = Number.POSITIVE_INFINITY;
 
   /** Must run inside the request handler: bytes that arrive before `onData` is attached are lost. */
   constructor(res: UwsResponse, owner: BodyOwner, limits: BodyLimits, timers: Timers) {

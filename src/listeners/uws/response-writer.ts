@@ -134,6 +134,9 @@ export class ResponseWriter implements Downstream, BodyOwner, StreamOwner {
     return this.#send(chunk);
   }
 
+  /** The addon can send nothing ahead of a response but the 100 that it sends itself. */
+  writeInterim(): void {}
+
   /** Never inside the request's callback: services answer in a later turn. */
   acceptWebSocket(headers: readonly string[], protocol: string, events: WebSocketEvents): WebSocketEnd | null {
     const { offer } = this;

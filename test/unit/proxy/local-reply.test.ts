@@ -34,6 +34,36 @@ describe("localReply", () => {
     assert.match(reply("text/plain", "rate-limited", "5 per 10s").body.toString(), /^429 Rate limit exceeded: 5 per 10s\nid: id-1\n$/);
   });
 
+  it("is a status in the head for gRPC, whatever Accept says", () => {
+    for (const contentType of ["application/grpc", "application/grpc+proto", "Application/gRPC; a=b"]) {
+      const head = new RequestHead("POST", "http", "h", "/pkg.Service/Method", undefined, ["accept", "*/*", "content-type", contentType]);
+      const { status, headers, body } = localReply(head, "rate-limited", "100 % of 5 per 1s, \u00e9\n\ud800", "id-1", ["retry-after", "1"]);
+      assert.equal(status, 200);
+      assert.equal(body.length, 0);
+      assert.equal(headerValue(headers, "content-type"), "application/grpc");
+      assert.equal(headerValue(headers, "grpc-status"), "14");
+      assert.equal(headerValue(headers, "grpc-message"), "Rate limit exceeded: 100 %25 of 5 per 1s, %C3%A9%0A%EF%BF%BD");
+      assert.equal(headerValue(headers, "retry-after"), "1");
+    }
+  });
+
+  it("is no gRPC for other content types that begin so", () => {
+    const head = new RequestHead("POST", "http", "h", "/", undefined, ["content-type", "application/grpc-web+proto"]);
+    assert.equal(localReply(head, "unauthorized", "", "id-1", []).status, 401);
+  });
+
+  it("has a gRPC status for every error, as gRPC prescribes it for HTTP", () => {
+    const statusOf = (code: ErrorCode): string | undefined => {
+      const head = new RequestHead("POST", "http", "h", "/", undefined, ["content-type", "application/grpc"]);
+      return headerValue(localReply(head, code, "", "id-1", []).headers, "grpc-status");
+    };
+    for (const code of Object.keys(ERRORS) as ErrorCode[]) assert.match(statusOf(code) ?? "", /^(?:[1-9]|1[0-6])$/, code);
+    assert.deepEqual(
+      (["unauthorized", "forbidden", "route-not-found", "upstream-timeout", "connect-failed", "internal"] as const).map(statusOf),
+      ["16", "7", "12", "4", "14", "13"],
+    );
+  });
+
   it("keeps what an upstream did, and our own bugs, from the caller", () => {
     for (const code of Object.keys(ERRORS) as ErrorCode[]) {
       if (ERRORS[code].origin !== "upstream" && code !== "internal") continue;

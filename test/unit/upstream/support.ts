@@ -24,7 +24,7 @@ export function targetOf(port: number, change: Partial<UpstreamTarget> = {}): Up
 
 export function requestOf(change: Partial<UpstreamRequest> = {}): UpstreamRequest {
   const request = { method: "GET", target: "/", authority: "a.test", headers: [], bodyLength: 0 };
-  return { ...request, hasZeroLength: false, isWebSocket: false, isFresh: false, ...change };
+  return { ...request, hasZeroLength: false, acceptsTrailers: false, isWebSocket: false, isFresh: false, ...change };
 }
 
 /** Takes notes; `over` resolves with the last of them. */
@@ -36,6 +36,8 @@ export class Notes implements UpstreamHandler {
   body = "";
   bodyBytes = 0;
   trailers: string[] | null = null;
+  /** `status` of each 1xx. */
+  readonly interim: number[] = [];
   error: ErrorCode | "" = "";
   detail = "";
   call: UpstreamCall | null = null;
@@ -50,6 +52,10 @@ export class Notes implements UpstreamHandler {
       resolve = done;
     });
     this.#resolve = resolve;
+  }
+
+  onInterim(status: number): void {
+    this.interim.push(status);
   }
 
   /** Starts the attempt and keeps its call. */
