@@ -22,6 +22,7 @@ export const ISSUER = "https://id.example.test";
 export const AUDIENCE = "bench";
 export const SMALL_BODY = JSON.stringify({ message: "hello", padding: "x".repeat(96) });
 export const LARGE_BYTES = 64 * 1024;
+export const MEBIBYTE = 1024 * 1024;
 const SUBJECTS = 100;
 const KEY_ID = "bench-key";
 const DAY_MS = 86_400_000;
@@ -37,6 +38,7 @@ export function writeFixtures(directory: string): Fixtures {
   writeFileSync(pemPath, certificate + key, { mode: 0o600 });
   mkdirSync(join(directory, "html"), { recursive: true });
   writeFileSync(join(directory, "html", "large"), "0123456789abcdef".repeat(LARGE_BYTES / 16));
+  writeFileSync(join(directory, "html", "mebibyte"), "0123456789abcdef".repeat(MEBIBYTE / 16));
   const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   writeFileSync(jwtPublicKeyPath, publicKey.export({ type: "spki", format: "pem" }));
   const now = Math.floor(Date.now() / 1000);
@@ -51,6 +53,12 @@ export function writeFixtures(directory: string): Fixtures {
     forgedToken: createToken(stranger, "subject-0", now),
     expiredToken: createToken(privateKey, "subject-0", now - 7 * 86_400),
   };
+}
+
+/** Of the answer to a GET of `path`. */
+export function answerBytes(path: string): number {
+  if (path === "/large") return LARGE_BYTES;
+  return path === "/mebibyte" ? MEBIBYTE : SMALL_BODY.length;
 }
 
 function createCertificate(): { certificate: string; key: string } {

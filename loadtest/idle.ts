@@ -23,7 +23,7 @@ export async function measureIdle(
   const before = residentBytes(pids);
   const stdoutPath = join(directory, "idle-client.out");
   writeFileSync(stdoutPath, "");
-  const kind = scenario.isTls ? "tls" : "plain";
+  const kind = scenario.http === "2" ? "h2" : scenario.isTls ? "tls" : "plain";
   const wanted = Math.min(IDLE_CONNECTIONS, hardFileLimit() - SPARE_FILES, peer.maxConnections ?? IDLE_CONNECTIONS);
   const args = [clientPath, String(peer.port), String(wanted), scenario.path, kind];
   const client = startPinned(process.execPath, args, { core, logPath: join(directory, "idle-client.log"), stdoutPath });

@@ -1,7 +1,7 @@
-/** The two load generators: wrk for as much as goes, h2load (in HTTP/1.1 mode) for a given rate. */
+/** The two load generators: wrk for as much HTTP/1.1 as goes, h2load for HTTP/2 and for a given rate. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Fixtures, LARGE_BYTES, SMALL_BODY } from "./fixtures.js";
+import { answerBytes, type Fixtures, LARGE_BYTES } from "./fixtures.js";
 import { runTool } from "./processes.js";
 import type { Scenario } from "./scenarios.js";
 
@@ -16,7 +16,7 @@ export interface LoadTarget {
   readonly connections: number;
 }
 
-export interface WrkResult {
+export interface LoadResult {
   readonly requests: number;
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
@@ -26,18 +26,50 @@ export interface WrkResult {
 }
 
 /** Throws when a single answer was not a success: such a run measures something else. */
-export async function runWrk(target: LoadTarget, seconds: number): Promise<WrkResult> {
-  const scriptPath = join(target.directory, "requests.lua");
-  writeFileSync(scriptPath, wrkScript(target));
-  const args = ["-t1", `-c${target.connections}`, `-d${seconds}s`, "--timeout", "10s", "--latency", "-s", scriptPath, baseUrl(target)];
-  const result = parseWrk(await runTool("wrk", args, target.core));
-  const leastBytes = target.scenario.path === "/large" ? LARGE_BYTES : SMALL_BODY.length;
+export async function runLoad(target: LoadTarget, seconds: number): Promise<LoadResult> {
+  const result = await (target.scenario.http === "2" ? runH2load(target, seconds) : runWrk(target, seconds));
+  const leastBytes = answerBytes(target.scenario.path);
   if (result.bytesPerRequest < leastBytes)
     throw new Error(`answers had ${result.bytesPerRequest.toFixed(0)} bytes instead of ${leastBytes}`);
   return result;
 }
 
-export function parseWrk(output: string): WrkResult {
+async function runWrk(target: LoadTarget, seconds: number): Promise<LoadResult> {
+  const scriptPath = join(target.directory, "requests.lua");
+  writeFileSync(scriptPath, wrkScript(target));
+  const args = ["-t1", `-c${target.connections}`, `-d${seconds}s`, "--timeout", "10s", "--latency", "-s", scriptPath, baseUrl(target)];
+  return parseWrk(await runTool("wrk", args, target.core));
+}
+
+/** It prints means instead of percentiles: those come from its log of every request. */
+async function runH2load(target: LoadTarget, seconds: number): Promise<LoadResult> {
+  const { scenario, connections } = target;
+  const output = await runLogged(target, ["-t1", `-c${connections}`, `-m${scenario.streams}`, `-D${seconds}`]);
+  return parseH2load(output.text, output.log, seconds);
+}
+
+export function parseH2load(text: string, log: string, seconds: number): LoadResult {
+  const { p50Ms, p99Ms } = parseRateLog(log, 1);
+  const [, done, succeeded, failed] = (/(\d+) done, (\d+) succeeded, (\d+) failed/.exec(text) ?? []).map(Number);
+  const bodyBytes = Number(/traffic: .*\((\d+)\) data/.exec(text)?.[1]);
+  const requests = done ?? 0;
+  if (!(requests > 0) || succeeded !== requests || failed !== 0) throw new Error(`requests failed: ${text}`);
+  return { requests, requestsPerSecond: requests / seconds, p50Ms, p99Ms, bytesPerRequest: bodyBytes / requests };
+}
+
+/** Runs h2load; every request is a line of its log. */
+async function runLogged(target: LoadTarget, args: readonly string[]): Promise<{ text: string; log: string }> {
+  const logPath = join(target.directory, "h2load.tsv");
+  rmSync(logPath, { force: true });
+  const url = `${baseUrl(target)}${target.scenario.path}`;
+  const text = await runTool("h2load", [...args, `--log-file=${logPath}`, `--connect-to=127.0.0.1:${target.port}`, url], target.core);
+  if (!existsSync(logPath)) throw new Error("h2load wrote no log");
+  const log = readFileSync(logPath, "utf8");
+  rmSync(logPath, { force: true });
+  return { text, log };
+}
+
+export function parseWrk(output: string): LoadResult {
   const failed = /Non-2xx or 3xx responses: \d+|Socket errors: .*/.exec(output);
   if (failed !== null) throw new Error(`requests failed: ${failed[0]}`);
   const requests = Number(/(\d+) requests in/.exec(output)?.[1]);
@@ -100,18 +132,10 @@ export interface RateResult {
   readonly answeredShare: number;
 }
 
-/** h2load prints no percentiles, but logs every request. */
 export async function runAtRate(target: LoadTarget, rate: number, seconds: number): Promise<RateResult> {
-  const logPath = join(target.directory, "h2load.tsv");
-  rmSync(logPath, { force: true });
   const perClient = Math.max(1, Math.round(rate / target.connections));
   const token = target.scenario.isEdgeJob ? ["-H", `authorization: Bearer ${target.fixtures.tokens[0]}`] : [];
-  const args = ["--h1", "-t1", `-c${target.connections}`, `--rps=${perClient}`, `-D${seconds}`, `--log-file=${logPath}`, ...token];
-  const url = `${baseUrl(target)}${target.scenario.path}`;
-  await runTool("h2load", [...args, `--connect-to=127.0.0.1:${target.port}`, url], target.core);
-  if (!existsSync(logPath)) throw new Error("h2load wrote no log");
-  const log = readFileSync(logPath, "utf8");
-  rmSync(logPath, { force: true });
+  const { log } = await runLogged(target, ["--h1", "-t1", `-c${target.connections}`, `--rps=${perClient}`, `-D${seconds}`, ...token]);
   return parseRateLog(log, perClient * target.connections * seconds);
 }
 

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import type { Fixtures } from "./fixtures.js";
 import { measureIdle } from "./idle.js";
-import { type LoadTarget, runAtRate, runWrk, type WrkResult } from "./load.js";
+import { type LoadResult, type LoadTarget, runAtRate, runLoad } from "./load.js";
 import type { BenchOptions } from "./options.js";
 import type { Peer, RunningPeer } from "./peers/peer.js";
 import { cpuSeconds, processTree, residentBytes, stop } from "./processes.js";
@@ -70,12 +70,20 @@ async function enter(bench: Bench, scenario: Scenario, peer: Peer, index: number
   mkdirSync(directory, { recursive: true });
   const port = await freePort();
   const running = await peer.start({ scenario, fixtures, directory, core: options.gatewayCore, port, backendPort });
-  const target = { scenario, fixtures, port, routes: peer.routes, directory, core: options.loadCore, connections: options.connections };
+  const target = {
+    scenario,
+    fixtures,
+    port,
+    routes: peer.routes,
+    directory,
+    core: options.loadCore,
+    connections: scenario.connections || options.connections,
+  };
   const result = { name: peer.name, label: peer.label, routes: peer.routes, version: peer.version() ?? "", load: [], rate: [], idle: [] };
   try {
     await verify(scenario, fixtures, port, peer.routes);
     // Memory that load has claimed would hide what idle connections need.
-    if (scenario.kind === "load") await runWrk(target, options.warmUpSeconds);
+    if (scenario.kind === "load") await runLoad(target, options.warmUpSeconds);
   } catch (error) {
     await stop(running.pid);
     throw error;
@@ -114,14 +122,14 @@ async function measureLoad(bench: Bench, { peer, running, target }: Contestant, 
   const countedBefore = (await running.countRequests?.()) ?? 0;
   const cpuBefore = cpuSeconds(pids);
   const workerCpuBefore = cpuSeconds(worker);
-  const wrk = await runWrk(target, seconds);
+  const load = await runLoad(target, seconds);
   const cpu = cpuSeconds(pids) - cpuBefore;
   const workerCpu = cpuSeconds(worker) - workerCpuBefore;
-  await checkBooks(running, wrk, countedBefore, peer.label, result);
+  await checkBooks(running, load, countedBefore, peer.label, result);
   return {
-    ...wrk,
-    cpuMicrosPerRequest: (cpu / wrk.requests) * 1e6,
-    workerCpuMicrosPerRequest: worker.length === 0 ? null : (workerCpu / wrk.requests) * 1e6,
+    ...load,
+    cpuMicrosPerRequest: (cpu / load.requests) * 1e6,
+    workerCpuMicrosPerRequest: worker.length === 0 ? null : (workerCpu / load.requests) * 1e6,
     coreShare: cpu / seconds,
     residentBytes: residentBytes(pids),
   };
@@ -130,7 +138,7 @@ async function measureLoad(bench: Bench, { peer, running, target }: Contestant, 
 /** The contestant's own counters and its log must agree with the load generator: work left undone would flatter it. */
 async function checkBooks(
   running: RunningPeer,
-  wrk: WrkResult,
+  load: LoadResult,
   countedBefore: number,
   label: string,
   result: ScenarioResult,
@@ -139,13 +147,13 @@ async function checkBooks(
   const remark = (text: string) => {
     if (!result.remarks.includes(text)) result.remarks.push(text);
   };
-  if (running.countRequests !== null && (await running.countRequests()) - countedBefore < wrk.requests) {
+  if (running.countRequests !== null && (await running.countRequests()) - countedBefore < load.requests) {
     remark(`${label}: its metrics counted fewer requests than were answered`);
   }
   if (running.accessLogPath === null) return;
   const lines = countLines(running.accessLogPath);
-  if (lines < wrk.requests * 0.99)
-    remark(`${label}: logged only ${((lines / wrk.requests) * 100).toFixed(1)} % of the requests in a round`);
+  if (lines < load.requests * 0.99)
+    remark(`${label}: logged only ${((lines / load.requests) * 100).toFixed(1)} % of the requests in a round`);
 }
 
 function countLines(path: string): number {

@@ -22,7 +22,7 @@ export interface BenchOptions {
 
 export const USAGE = `Usage: npm run bench -- [options]
 
-  --scenario NAME[,NAME]  plain, tls, edge, download, upload, routes, idle, idle-tls (default: all)
+  --scenario NAME[,NAME]  plain, tls, edge, download, upload, routes, h2, h2-single, h2-large, tls-h2, idle, idle-tls, idle-h2 (default: all)
   --peer NAME[,NAME]      windrose, nginx, haproxy, caddy, fastify (default: all that are installed)
   --rounds N              measurements of each contestant, alternating (default 5)
   --seconds N             length of one measurement (default 8)

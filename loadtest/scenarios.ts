@@ -8,6 +8,14 @@ export interface Scenario {
   readonly note: string;
   readonly kind: "load" | "idle";
   readonly isTls: boolean;
+  /** What clients speak. */
+  readonly http: "1.1" | "2";
+  /** TLS comes from an `h2` listener of Windrose (HTTP/2 and HTTP/1.1 on one port) instead of an `https` one. */
+  readonly usesH2Listener: boolean;
+  /** 0: as the command line says. */
+  readonly connections: number;
+  /** HTTP/2: requests under way on each connection. */
+  readonly streams: number;
   /** RS256 token required, requests counted per subject, one access log line each. */
   readonly isEdgeJob: boolean;
   readonly method: "GET" | "POST";
@@ -20,7 +28,20 @@ export interface Scenario {
 
 export const PEER_NAMES = ["windrose", "nginx", "haproxy", "caddy", "fastify"] as const;
 export type PeerName = (typeof PEER_NAMES)[number];
-export type ScenarioName = "plain" | "tls" | "edge" | "download" | "upload" | "routes" | "idle" | "idle-tls";
+export type ScenarioName =
+  | "plain"
+  | "tls"
+  | "edge"
+  | "download"
+  | "upload"
+  | "routes"
+  | "h2"
+  | "h2-single"
+  | "h2-large"
+  | "tls-h2"
+  | "idle"
+  | "idle-tls"
+  | "idle-h2";
 
 export const IDLE_CONNECTIONS = 10_000;
 /** The two sizes compared in `routes`. */
@@ -30,12 +51,18 @@ export const MANY_ROUTES = 10_000;
 const LOAD = {
   kind: "load",
   isTls: false,
+  http: "1.1",
+  usesH2Listener: false,
+  connections: 0,
+  streams: 1,
   isEdgeJob: false,
   method: "GET",
   path: "/small",
   peers: PEER_NAMES,
   hasFixedRate: false,
 } as const;
+
+const H2 = { ...LOAD, isTls: true, http: "2", usesH2Listener: true, peers: ["windrose", "nginx", "haproxy", "caddy"] } as const;
 
 export const SCENARIOS: readonly Scenario[] = [
   {
@@ -81,6 +108,47 @@ export const SCENARIOS: readonly Scenario[] = [
     note: "Windrose with 10 and with 10,000 routes, requests spread over all of them.",
     peers: ["windrose"],
   },
+  {
+    ...H2,
+    name: "h2",
+    title: "HTTP/2, many streams on few connections",
+    note: "GET over TLS, 8 connections with 32 requests under way on each, 127 bytes answered; HTTP/1.1 to the backend.",
+    connections: 8,
+    streams: 32,
+  },
+  {
+    ...H2,
+    name: "h2-single",
+    title: "HTTP/2, one stream per connection",
+    note: "The same with one request under way on each of 64 connections.",
+    connections: 64,
+  },
+  {
+    ...H2,
+    name: "h2-large",
+    title: "HTTP/2, 1 MiB response bodies",
+    note: "GET over TLS, 8 connections with 4 requests under way on each.",
+    path: "/mebibyte",
+    connections: 8,
+    streams: 4,
+  },
+  {
+    ...LOAD,
+    name: "tls-h2",
+    title: "TLS HTTP/1.1 on an h2 listener",
+    note: "As TLS HTTP/1.1 above, where Windrose serves it on the port that also speaks HTTP/2.",
+    isTls: true,
+    usesH2Listener: true,
+    peers: ["windrose", "nginx", "haproxy"],
+  },
   { ...LOAD, name: "idle", title: "10,000 idle connections", note: "Growth of resident memory, after one request on each.", kind: "idle" },
   { ...LOAD, name: "idle-tls", title: "10,000 idle TLS connections", note: "The same over TLS.", kind: "idle", isTls: true },
+  {
+    ...H2,
+    name: "idle-h2",
+    title: "10,000 idle HTTP/2 connections",
+    note: "The same over HTTP/2 and TLS.",
+    kind: "idle",
+    peers: ["windrose", "nginx", "haproxy"],
+  },
 ];

@@ -3,8 +3,9 @@
  * token, with a forged one and with an expired one. A fast gateway that does something else must not enter the table.
  */
 import { request as requestPlain } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
 import { request as requestTls } from "node:https";
-import { type Fixtures, LARGE_BYTES, SMALL_BODY } from "./fixtures.js";
+import { answerBytes, type Fixtures, LARGE_BYTES, SMALL_BODY } from "./fixtures.js";
 import type { Scenario } from "./scenarios.js";
 
 interface Answer {
@@ -26,7 +27,8 @@ export async function verify(scenario: Scenario, fixtures: Fixtures, port: numbe
 
 function expectSuccess(scenario: Scenario, { status, body }: Answer): void {
   if (status !== 200) throw new Error(`answered ${status} instead of 200`);
-  const isRight = scenario.path === "/large" ? body.length === LARGE_BYTES : body === SMALL_BODY;
+  const isRight =
+    scenario.path === "/small" || scenario.method === "POST" ? body === SMALL_BODY : body.length === answerBytes(scenario.path);
   if (!isRight) throw new Error(`answered a wrong body of ${body.length} bytes`);
 }
 
@@ -35,6 +37,37 @@ function expectStatus({ status }: Answer, expected: number, circumstance: string
 }
 
 function ask(scenario: Scenario, port: number, path: string, token: string | null): Promise<Answer> {
+  return scenario.http === "2" ? askHttp2(port, path) : askHttp1(scenario, port, path, token);
+}
+
+function askHttp2(port: number, path: string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const session = connectHttp2(`https://127.0.0.1:${port}`, { servername: "localhost", rejectUnauthorized: false });
+    const stream = session.request({ ":path": path, ":authority": "localhost" });
+    let status = 0;
+    let text = "";
+    const fail = (error: Error) => {
+      session.destroy();
+      reject(error);
+    };
+    session.once("error", fail);
+    stream.setTimeout(5000, () => fail(new Error("no answer within 5 s")));
+    stream.once("error", fail);
+    stream.once("response", (headers) => {
+      status = Number(headers[":status"]);
+    });
+    stream.setEncoding("utf8");
+    stream.on("data", (chunk: string) => {
+      text += chunk;
+    });
+    stream.once("end", () => {
+      session.close();
+      resolve({ status, body: text });
+    });
+  });
+}
+
+function askHttp1(scenario: Scenario, port: number, path: string, token: string | null): Promise<Answer> {
   const body = scenario.method === "POST" ? "x".repeat(LARGE_BYTES) : "";
   const headers: Record<string, string | number> = { host: "localhost", ...(token === null ? {} : { authorization: `Bearer ${token}` }) };
   if (body !== "") headers["content-length"] = body.length;

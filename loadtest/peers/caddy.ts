@@ -25,7 +25,7 @@ async function start({ directory, core, port, backendPort, scenario, fixtures }:
 	auto_https off
 	default_sni localhost
 	servers {
-		protocols h1
+		protocols h1${scenario.usesH2Listener ? " h2" : ""}
 	}
 }
 ${scenario.isTls ? "https" : "http"}://:${port} {

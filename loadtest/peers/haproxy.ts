@@ -48,7 +48,7 @@ defaults
   timeout http-request 10s
   ${scenario.isEdgeJob ? "log global\n  option httplog" : ""}
 frontend public
-  bind 127.0.0.1:${port} backlog 4096 ${scenario.isTls ? `ssl crt ${fixtures.pemPath} alpn http/1.1` : ""}
+  bind 127.0.0.1:${port} backlog 4096 ${scenario.isTls ? `ssl crt ${fixtures.pemPath} alpn ${scenario.usesH2Listener ? "h2,http/1.1" : "http/1.1"}` : ""}
   option forwardfor
   http-request set-header X-Forwarded-Proto ${scenario.isTls ? "https" : "http"}
   http-request set-header X-Request-Id %[uuid()]

@@ -25,8 +25,9 @@ function gatewayServer({ scenario, fixtures, port, backendPort }: PeerSetting): 
   return `
     upstream backend { server 127.0.0.1:${backendPort}; keepalive 256; keepalive_requests 1000000000; }
     server {
-      listen 127.0.0.1:${port}${scenario.isTls ? " ssl" : ""} backlog=4096;
+      listen 127.0.0.1:${port}${scenario.isTls ? " ssl" : ""}${scenario.usesH2Listener ? " http2" : ""} backlog=4096;
       ${tls}
+      ${scenario.http === "2" ? "http2_max_concurrent_streams 128;" : ""}
       client_max_body_size 10m; client_body_buffer_size 128k;
       location / {
         proxy_pass http://backend;
@@ -51,6 +52,7 @@ export async function startBackend(directory: string, htmlDirectory: string, por
       client_max_body_size 0; client_body_buffer_size 128k;
       location / { return 200 '${SMALL_BODY}'; }
       location = /large { root ${htmlDirectory}; }
+      location = /mebibyte { root ${htmlDirectory}; }
       location = /upload {
         proxy_pass http://self/;
         proxy_http_version 1.1;

@@ -48,7 +48,7 @@ function configuration({ scenario, fixtures, port, backendPort }: PeerSetting, r
       {
         name: "public",
         bind: `127.0.0.1:${port}`,
-        protocol: scenario.isTls ? "https" : "http",
+        protocol: scenario.usesH2Listener ? "h2" : scenario.isTls ? "https" : "http",
         ...(scenario.isTls ? { tls } : {}),
         limits: { maxConnections: 20_000 },
       },
