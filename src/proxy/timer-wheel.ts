@@ -1,6 +1,7 @@
 /**
  * The coarse clock of a process: every timeout of the data plane is a node in one wheel, armed and cancelled in constant
- * time without allocation. A timer fires between its delay and one tick later (more only when the event loop is late).
+ * time without allocation. A timer fires between its delay and one tick later (more only when the event loop is late, or
+ * when very many are due at once: they take turns with IO).
  */
 import type { Timer, Timers } from "./ports.js";
 
@@ -20,6 +21,8 @@ export interface TimerWheel extends Timers {
 
 /** A power of two. Longer delays stay in their slot for more than one round. */
 const SLOTS = 512;
+/** Timers do not keep IO waiting for much longer: those of a thousand clients that came together are due together. */
+const MAX_TURN_MS = 2;
 
 export function createTimerWheel(options: TimerWheelOptions = {}): TimerWheel {
   return new Wheel(options.tickMs ?? 100, options.now ?? (() => performance.now()));
@@ -57,6 +60,8 @@ class Wheel implements TimerWheel {
   /** The last tick looked at; timers due later in it are still in its slot. */
   #currentTick: number;
   #armedCount = 0;
+  /** Some due timers have been left for the next turn of the event loop. */
+  #hasMoreDue = false;
   #interval: NodeJS.Timeout | null = null;
   #isStopped = false;
 
@@ -92,8 +97,7 @@ class Wheel implements TimerWheel {
     const first = Math.max(this.#currentTick, nowTick - SLOTS + 1);
     for (let tick = first; tick <= nowTick; tick++) this.#collect(this.#slot(tick), nowMs);
     this.#currentTick = Math.max(this.#currentTick, nowTick);
-    this.#fireDue();
-    if (this.#armedCount === 0) this.#sleep();
+    this.#fireDue(nowMs);
   }
 
   stop(): void {
@@ -118,12 +122,23 @@ class Wheel implements TimerWheel {
   }
 
   /** Should one throw, the rest stay due and fire with the next tick. */
-  #fireDue(): void {
+  #fireDue(startedAtMs: number): void {
     while (this.#due.next !== this.#due && !this.#isStopped) {
       const timer = this.#due.next;
       this.unschedule(timer);
       timer.onFire();
+      if (this.#now() - startedAtMs >= MAX_TURN_MS) return this.#fireMoreLater();
     }
+    if (this.#armedCount === 0) this.#sleep();
+  }
+
+  #fireMoreLater(): void {
+    if (this.#hasMoreDue) return;
+    this.#hasMoreDue = true;
+    setImmediate(() => {
+      this.#hasMoreDue = false;
+      this.#fireDue(this.#now());
+    });
   }
 
   /** Nothing was armed, so no slot holds anything: the wheel may jump to the present. */

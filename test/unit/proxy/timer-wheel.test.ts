@@ -77,6 +77,29 @@ describe("a timer", () => {
     assert.equal(fired, 1);
   });
 
+  test("takes turns with IO when many are due at once", async () => {
+    const { wheel } = start();
+    const rows: string[] = [];
+    for (let i = 0; i < 100; i++) {
+      const fire = (): void => {
+        rows.push(`fired ${i}`);
+        clock.nowMs += 1;
+      };
+      wheel.create(fire).arm(100);
+    }
+    const cancelled = wheel.create(() => assert.fail("fired"));
+    cancelled.arm(100);
+    clock.nowMs += 2 * TICK_MS;
+    wheel.advance();
+    assert.equal(rows.length < 10, true, `${rows.length} in one turn`);
+    cancelled.cancel();
+    for (let turn = 0; turn < 200 && rows.length < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(
+      rows,
+      Array.from({ length: 100 }, (_, i) => `fired ${i}`),
+    );
+  });
+
   test("fires although the event loop stalled for many rounds", () => {
     const { wheel } = start();
     const fired: string[] = [];
