@@ -1,13 +1,10 @@
 /** Windrose itself: one worker, started as a user would, from a generated configuration. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
 import { AUDIENCE, ISSUER } from "../fixtures.js";
-import { processTree, startPinned } from "../processes.js";
-import { lastWords, type Peer, type PeerSetting, type RunningPeer, waitForPort } from "./peer.js";
-
-/** For profiles: `BENCH_NODE_FLAGS="--cpu-prof --cpu-prof-dir=profiles"` reaches the primary and its workers. */
-const NODE_FLAGS = (process.env.BENCH_NODE_FLAGS ?? "").split(" ").filter((flag) => flag !== "");
+import { launch } from "../launch.js";
+import { scrape } from "../metrics.js";
+import { type Peer, type PeerSetting, type RunningPeer, waitForPort } from "./peer.js";
 
 /** @param root of the checkout; @param mainPath compiled entry point */
 export function createWindrose(root: string, mainPath: string, routes = 1): Peer {
@@ -25,18 +22,14 @@ function packageVersion(root: string): string {
 }
 
 async function start(setting: PeerSetting, mainPath: string, routes: number): Promise<RunningPeer> {
-  const { directory, core, scenario } = setting;
+  const { directory, core, scenario, port } = setting;
   mkdirSync(directory, { recursive: true });
-  const configPath = join(directory, "windrose.json");
-  const logPath = join(directory, "windrose.log");
   const accessLogPath = scenario.isEdgeJob ? join(directory, "access.log") : null;
-  // JSON is YAML; generating it needs no library.
-  writeFileSync(configPath, JSON.stringify(configuration(setting, routes, accessLogPath), null, 2));
-  const started = startPinned(process.execPath, [...NODE_FLAGS, mainPath, "run", "-c", configPath, "--ready-fd", "3"], { core, logPath });
-  const ready = JSON.parse(await readLine(started.channel, logPath)) as { admin: { port: number } };
-  await waitForPort(started.pid, setting.port, logPath);
-  const workerPid = processTree(started.pid)[1] ?? null;
-  return { pid: started.pid, port: setting.port, workerPid, accessLogPath, countRequests: () => countRequests(ready.admin.port) };
+  const launched = await launch({ mainPath, directory, core, configuration: configuration(setting, routes, accessLogPath) });
+  const { pid, workerPids, adminPort } = launched;
+  await waitForPort(pid, port, launched.logPath);
+  const countRequests = async (): Promise<number> => (await scrape(adminPort)).sum("windrose_requests_total");
+  return { pid, port, workerPid: workerPids[0] ?? null, accessLogPath, countRequests };
 }
 
 function configuration({ scenario, fixtures, port, backendPort }: PeerSetting, routes: number, accessLogPath: string | null): object {
@@ -73,21 +66,4 @@ function configuration({ scenario, fixtures, port, backendPort }: PeerSetting, r
     admin: { bind: "127.0.0.1:0" },
     workers: 1,
   };
-}
-
-function readLine(channel: Readable, logPath: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    channel.setEncoding("utf8");
-    channel.on("data", (chunk: string) => {
-      text += chunk;
-      if (text.includes("\n")) resolve(text);
-    });
-    channel.once("end", () => reject(new Error(`Windrose ended before it was ready: ${lastWords(logPath)}`)));
-  });
-}
-
-async function countRequests(adminPort: number): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
-  return [...text.matchAll(/^windrose_requests_total\{[^\n]*\} (\d+)$/gm)].reduce((sum, match) => sum + Number(match[1]), 0);
 }

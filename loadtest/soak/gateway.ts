@@ -1,9 +1,10 @@
 /** The gateway under test: its configuration, its start as a user would start it, its metrics and its end. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
 import { AUDIENCE, type Fixtures, ISSUER } from "../fixtures.js";
-import { isRunning, processTree, type Started, startPinned } from "../processes.js";
+import { type Launched, launch } from "../launch.js";
+import { Metrics, scrape } from "../metrics.js";
+import { isRunning } from "../processes.js";
 import { MAX_UPLOAD_BYTES } from "./kinds.js";
 import type { ServiceName } from "./services.js";
 
@@ -38,40 +39,19 @@ const GREETING = /^windrose(?: \d|: listening on |: admin on )/;
 
 export async function startGateway(setting: GatewaySetting): Promise<SoakedGateway> {
   const { directory, mainPath, cores } = setting;
-  const configPath = join(directory, "windrose.json");
-  const logPath = join(directory, "windrose.log");
   const accessLogPath = join(directory, "access.log");
-  // JSON is YAML; generating it needs no library.
-  writeFileSync(configPath, JSON.stringify(configuration(setting, accessLogPath), null, 2));
-  const started = startPinned(process.execPath, [mainPath, "run", "-c", configPath, "--ready-fd", "3"], { core: cores, logPath });
-  const ready = JSON.parse(await readAll(started.channel)) as Ready;
-  const port = (name: string): number => ready.listeners.find((listener) => listener.name === name)?.port ?? 0;
+  const launched = await launch({ mainPath, directory, core: cores, configuration: configuration(setting, accessLogPath) });
+  const { pid, workerPids, logPath, adminPort } = launched;
   return {
-    pid: started.pid,
-    workerPids: processTree(started.pid).slice(1),
-    ports: { plain: port("plain"), secure: port("secure") },
+    pid,
+    workerPids,
+    ports: { plain: launched.port("plain"), secure: launched.port("secure") },
     logPath,
     accessLogPath,
-    metrics: () => scrape(started.pid, ready.admin.port),
-    terminate: () => terminate(started),
+    // Nothing when the gateway has ended: the run has failed then, and shall still be told about.
+    metrics: async () => (isRunning(pid) ? await scrape(adminPort) : new Metrics("")),
+    terminate: () => terminate(launched),
   };
-}
-
-/** Nothing when the gateway has ended: the run has failed then, and shall still be told about. */
-async function scrape(pid: number, port: number): Promise<Metrics> {
-  return new Metrics(isRunning(pid) ? await (await fetch(`http://127.0.0.1:${port}/metrics`)).text() : "");
-}
-
-interface Ready {
-  readonly listeners: readonly { readonly name: string; readonly port: number }[];
-  readonly admin: { readonly port: number };
-}
-
-async function readAll(channel: Readable): Promise<string> {
-  let text = "";
-  for await (const chunk of channel.setEncoding("utf8")) text += chunk;
-  if (text === "") throw new Error("the gateway ended before it was ready");
-  return text;
 }
 
 function configuration({ fixtures, workers, servicePorts, logsAll }: GatewaySetting, accessLogPath: string): object {
@@ -127,7 +107,7 @@ function route(name: string, more: object = {}): object {
   return { name, match: [{ path: { type: "PathPrefix", value: `/${name}` } }], backends: [{ service: name }], ...more };
 }
 
-async function terminate({ child, pid }: Started): Promise<{ code: number | null; tookMs: number }> {
+async function terminate({ child, pid }: Launched): Promise<{ code: number | null; tookMs: number }> {
   const startedAt = performance.now();
   if (!isRunning(pid)) return { code: child.exitCode, tookMs: 0 };
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
@@ -155,29 +135,5 @@ function complaintOf(line: string): string {
     return isCalm ? "" : `${msg ?? ""} ${err?.message ?? ""}`.trim();
   } catch {
     return GREETING.test(line) ? "" : line.slice(0, 200);
-  }
-}
-
-/** A scrape, read as sums over labels. */
-export class Metrics {
-  readonly #rows: readonly string[];
-
-  constructor(text: string) {
-    this.#rows = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  }
-
-  sum(name: string, label = ""): number {
-    const rows = this.#rows.filter((row) => (row.startsWith(`${name}{`) || row.startsWith(`${name} `)) && row.includes(label));
-    return rows.reduce((sum, row) => sum + Number(row.slice(row.lastIndexOf(" ") + 1)), 0);
-  }
-
-  /** Sums by the values of one label. */
-  by(name: string, label: string): Record<string, number> {
-    const sums: Record<string, number> = {};
-    for (const row of this.#rows) {
-      const value = row.startsWith(`${name}{`) ? new RegExp(`[{,]${label}="([^"]*)"`).exec(row)?.[1] : undefined;
-      if (value !== undefined) sums[value] = (sums[value] ?? 0) + Number(row.slice(row.lastIndexOf(" ") + 1));
-    }
-    return sums;
   }
 }

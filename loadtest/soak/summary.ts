@@ -1,5 +1,5 @@
 /** A run as text: one line while it goes on, and a page at its end. */
-import type { Metrics } from "./gateway.js";
+import type { Metrics } from "../metrics.js";
 import type { LoadReport } from "./load.js";
 import type { ServicesReport } from "./services.js";
 import type { TallyReport } from "./tally.js";
