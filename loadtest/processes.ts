@@ -111,6 +111,11 @@ export function cpuSeconds(pids: readonly number[]): number {
   }, 0);
 }
 
+/** How long the main thread of a process has been ready to run so far while its core was busy with others, in seconds. */
+export function deniedSeconds(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e9;
+}
+
 export function residentBytes(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => {
     const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));

@@ -20,7 +20,7 @@ const TEST_TIMEOUT_MS = 180_000;
 const LOCK_POLL_MS = 100;
 const FORWARDED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 
-const TASKS = { start, test, build, bench, soak, verify };
+const TASKS = { start, test, build, bench, soak, hostile, verify };
 
 class Failure extends Error {
   constructor(message, exitCode = 1) {
@@ -74,6 +74,10 @@ function bench(args) {
 
 function soak(args) {
   return runLoadTest("soak", args, "the soak test failed");
+}
+
+function hostile(args) {
+  return runLoadTest("hostile", args, "the test with hostile clients failed");
 }
 
 async function runLoadTest(name, args, complaint) {

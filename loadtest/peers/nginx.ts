@@ -65,7 +65,8 @@ export async function startBackend(directory: string, htmlDirectory: string, por
   return startNginx(directory, server, port, core);
 }
 
-async function startNginx(directory: string, servers: string, port: number, core: number): Promise<Started> {
+/** @param servers blocks of its `http` block; @param port one that they open */
+export async function startNginx(directory: string, servers: string, port: number, core: number | string): Promise<Started> {
   mkdirSync(directory, { recursive: true });
   const configPath = join(directory, "nginx.conf");
   const logPath = join(directory, "nginx.log");
