@@ -57,7 +57,8 @@ export function readOptions(args: readonly string[], defaultOut: string): BenchO
     peers: names(values.peer),
     rounds: whole(values.rounds ?? (values.quick ? "2" : "5"), "--rounds", 1),
     seconds: whole(values.seconds ?? (values.quick ? "2" : "8"), "--seconds", 1),
-    warmUpSeconds: values.quick ? 1 : 3,
+    // Compilers of the Node.js contestants need some 100,000 requests.
+    warmUpSeconds: values.quick ? 1 : 6,
     connections: whole(values.connections, "--connections", 1),
     rate: whole(values.rate, "--rate", 0),
     gatewayCore,
