@@ -3,7 +3,7 @@
  * announced. A head whose body follows is held back for a moment, so that both leave in one write.
  */
 import type { Socket } from "node:net";
-import { chunkSizeLine, LAST_CHUNK } from "../wire/http1/request-encoder.js";
+import { chunkSizeLine, LAST_CHUNK } from "../wire/http1/chunk-encoder.js";
 
 const HIGH_WATER_BYTES = 65_536;
 /** Chunks from here on are copied into the shared buffer, this much at a time. */

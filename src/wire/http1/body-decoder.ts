@@ -37,6 +37,8 @@ export class BodyDecoder {
   #sizeDigits = 0;
   #extension = "";
   #extensionBytes = 0;
+  /** Of all chunks whose size is known. */
+  #chunkBytes = 0;
 
   /** @param head parses the trailers: the head it held before must have been read by then */
   constructor(events: BodyEvents, head: HeadParser, limits: Http1Limits) {
@@ -66,6 +68,7 @@ export class BodyDecoder {
     this.#remaining = 0;
     this.#sizeDigits = 0;
     this.#extensionBytes = 0;
+    this.#chunkBytes = 0;
   }
 
   startUntilEnd(): void {
@@ -156,6 +159,8 @@ export class BodyDecoder {
   #sizeEnd(): void {
     this.#sizeDigits = 0;
     if (this.#remaining > 0) {
+      this.#chunkBytes += this.#remaining;
+      if (this.#chunkBytes > this.#limits.maxBodyBytes) this.#refuse("body-too-large");
       this.#step = "data";
       return;
     }

@@ -3,7 +3,18 @@
  * checked once and remembered; the memory is bounded, and a name that no longer fits is simply checked every time.
  */
 
-export type FieldKind = "plain" | "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "upgrade" | "hop-by-hop";
+/** `host` and `expect` mean something in requests only. */
+export type FieldKind =
+  | "plain"
+  | "content-length"
+  | "transfer-encoding"
+  | "connection"
+  | "keep-alive"
+  | "upgrade"
+  | "te"
+  | "host"
+  | "expect"
+  | "hop-by-hop";
 
 export interface FieldName {
   readonly name: string;
@@ -26,9 +37,11 @@ const KINDS: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>([
   ["proxy-authenticate", "hop-by-hop"],
   ["proxy-authentication-info", "hop-by-hop"],
   ["proxy-connection", "hop-by-hop"],
-  ["te", "hop-by-hop"],
+  ["te", "te"],
   ["trailer", "hop-by-hop"],
   ["upgrade", "upgrade"],
+  ["host", "host"],
+  ["expect", "expect"],
 ]);
 
 const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
@@ -38,8 +51,6 @@ const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
   "content-encoding",
   "content-range",
   "content-type",
-  "expect",
-  "host",
   "location",
   "max-forwards",
   "proxy-authorization",

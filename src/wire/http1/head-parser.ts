@@ -1,16 +1,37 @@
 /**
  * Start line and field lines, fed at any split, for heads and trailer sections of both roles. A line is judged only once
- * it is complete, so what is accepted or refused never depends on how the bytes were cut. Knows the fields that frame a
- * message or steer its connection, keeps those out of `headers`, and leaves the meaning of the start line to the role.
+ * it is complete, so what is accepted or refused never depends on how the bytes were cut. What a field or the start line
+ * means is not known here: control fields go to ControlFields, start lines to the role.
  */
 import type { Latin1Bytes } from "./bytes.js";
-import type { FieldKind } from "./field-names.js";
+import type { Role } from "./control-fields.js";
+import { ControlFields } from "./control-fields.js";
+import type { FieldName } from "./field-names.js";
 import { fieldName } from "./field-names.js";
 import type { Refusal } from "./refusal.js";
 
+/** The start line of one role. Lines are given as parts of a longer text, so that nothing is cut out twice. */
+export interface StartLine {
+  readonly role: Role;
+  /** Of the line with its end. */
+  readonly maxBytes: number;
+  /** For a longer one. */
+  readonly sizeRefusal: Refusal;
+  /** Before it. */
+  readonly maxEmptyLines: number;
+  /**
+   * Why nothing that begins like `text` from `start` to `end` can be a start line; null while it may become one. The one
+   * verdict before a line is complete: it must not change with what follows.
+   */
+  refuseBeginning(text: string, start: number, end: number): Refusal | null;
+  /** Reads the line `[start, end)` of `text`, which has lost its CRLF. */
+  read(text: string, start: number, end: number): Refusal | null;
+}
+
 /** Decoded at a time: more than most heads, little enough when a long body follows in the same read. */
 const WINDOW_BYTES = 4096;
-const MAX_LENGTH_DIGITS = 15;
+/** No role looks further for `refuseBeginning`. */
+const MAX_BEGINNING = 5;
 const CR = 13;
 const LF = 10;
 const SPACE = 32;
@@ -19,20 +40,12 @@ const TAB = 9;
 export class HeadParser {
   isComplete = false;
   refusal: Refusal | null = null;
-  startLine = "";
-  /** `[name, value, …]`, lower-case names, without framing and hop-by-hop fields (RFC 9110 §7.6.1). */
+  /** `[name, value, …]`, lower-case names, without control and hop-by-hop fields (RFC 9110 §7.6.1). */
   headers: string[] = [];
-  /** -1 when the field is absent. */
-  contentLength = -1;
-  isChunked = false;
-  saysClose = false;
-  saysKeepAlive = false;
-  /** `Connection: upgrade` with `Upgrade: websocket` (RFC 9110 §7.8). */
-  saysWebSocket = false;
-  /** From `Keep-Alive: timeout=N`; -1 when absent. */
-  keepAliveTimeoutS = -1;
+  /** Of the head; trailers do not change them. */
+  readonly controls: ControlFields;
 
-  readonly #startLinePrefix: string;
+  readonly #startLine: StartLine;
   #maxBytes = 0;
   #maxFields = 0;
   #isTrailer = false;
@@ -41,28 +54,20 @@ export class HeadParser {
   #partial = "";
   /** Bytes of the lines taken so far. */
   #bytesTaken = 0;
+  #emptyLines = 0;
   #fieldCount = 0;
-  #upgrade = "";
-  /** Other fields that Connection names: they concern this hop only (RFC 9110 §7.6.1). */
-  #named: string[] = [];
 
-  /** @param startLinePrefix what every start line begins with: anything else is refused at its first byte ("" to accept any) */
-  constructor(startLinePrefix: string) {
-    this.#startLinePrefix = startLinePrefix;
+  constructor(startLine: StartLine) {
+    this.#startLine = startLine;
+    this.controls = new ControlFields(startLine.role);
   }
 
   startHead(maxBytes: number, maxFields: number): void {
     this.#reset(maxBytes, maxFields);
     this.#isTrailer = false;
     this.#expectsStartLine = true;
-    this.startLine = "";
-    this.contentLength = -1;
-    this.isChunked = false;
-    this.saysClose = false;
-    this.saysKeepAlive = false;
-    this.saysWebSocket = false;
-    this.keepAliveTimeoutS = -1;
-    this.#upgrade = "";
+    this.#emptyLines = 0;
+    this.controls.reset();
   }
 
   /** Forbidden fields are dropped; nothing but `headers` changes. */
@@ -70,6 +75,11 @@ export class HeadParser {
     this.#reset(maxBytes, maxFields);
     this.#isTrailer = true;
     this.#expectsStartLine = false;
+  }
+
+  /** More than an empty line has come since `startHead`. */
+  get hasBegun(): boolean {
+    return !this.#expectsStartLine || (this.#partial !== "" && this.#partial !== "\r");
   }
 
   /** Takes bytes up to the empty line. Returns the offset of the first byte it did not take. */
@@ -90,7 +100,6 @@ export class HeadParser {
     this.#partial = "";
     this.#bytesTaken = 0;
     this.#fieldCount = 0;
-    this.#named.length = 0;
   }
 
   /** Returns how many chars of `piece` were used; all of them unless the head is complete. */
@@ -117,29 +126,37 @@ export class HeadParser {
 
   #hold(partial: string, heldLength: number): void {
     this.#partial = partial;
-    const prefix = this.#startLinePrefix;
-    if (this.#bytesTaken + partial.length > this.#maxBytes) this.refusal = "head-too-large";
-    else if (this.#expectsStartLine && heldLength < prefix.length && !prefix.startsWith(partial.substring(0, prefix.length))) {
-      this.refusal = "bad-status-line";
-    }
+    if (this.#expectsStartLine) this.#holdStartLine(partial, heldLength);
+    else if (this.#bytesTaken + partial.length > this.#maxBytes) this.refusal = "head-too-large";
+  }
+
+  #holdStartLine(partial: string, heldLength: number): void {
+    const line = this.#startLine;
+    if (heldLength < MAX_BEGINNING && partial !== "") this.refusal = line.refuseBeginning(partial, 0, partial.length);
+    if (this.refusal === null && partial.length > line.maxBytes) this.refusal = line.sizeRefusal;
   }
 
   /** One complete line: `[start, lineFeed]` of `text`. */
   #line(text: string, start: number, lineFeed: number): void {
     this.#bytesTaken += lineFeed + 1 - start;
-    if (this.#bytesTaken > this.#maxBytes) this.refusal = "head-too-large";
-    else if (this.#expectsStartLine) this.#takeStartLine(text, start, lineFeed);
+    if (this.#expectsStartLine) this.refusal = this.#startLineRefusal(text, start, lineFeed);
+    else if (this.#bytesTaken > this.#maxBytes) this.refusal = "head-too-large";
     else if (lineFeed === start || text.charCodeAt(lineFeed - 1) !== CR) this.refusal = "bare-lf";
     else if (lineFeed - 1 === start) this.#finish();
     else this.#field(text, start, lineFeed - 1);
   }
 
-  #takeStartLine(text: string, start: number, lineFeed: number): void {
+  /** In the order in which `#hold` would come across the reasons. */
+  #startLineRefusal(text: string, start: number, lineFeed: number): Refusal | null {
+    const line = this.#startLine;
+    const beginning = line.refuseBeginning(text, start, lineFeed + 1);
+    if (beginning !== null) return beginning;
+    if (lineFeed + 1 - start > line.maxBytes) return line.sizeRefusal;
     const end = lineFeed - 1;
-    if (!text.startsWith(this.#startLinePrefix, start)) this.refusal = "bad-status-line";
-    else if (end < start || text.charCodeAt(end) !== CR) this.refusal = "bare-lf";
-    else if (this.#isClean(text, start, end)) this.startLine = text.substring(start, end);
+    if (end < start || text.charCodeAt(end) !== CR) return "bare-lf";
+    if (end === start) return ++this.#emptyLines > line.maxEmptyLines ? "too-many-empty-lines" : null;
     this.#expectsStartLine = false;
+    return line.read(text, start, end);
   }
 
   #field(text: string, start: number, end: number): void {
@@ -166,7 +183,12 @@ export class HeadParser {
     const value = this.#value(text, colon + 1, end);
     if (value === null) return;
     if (this.#isTrailer ? field.isTrailer : field.kind === "plain") this.headers.push(field.name, value);
-    else if (!this.#isTrailer) this.#steer(field.kind, value, text.substring(colon, end).includes("\t"));
+    else if (!this.#isTrailer) this.#control(field, value, text.substring(colon, end).includes("\t"));
+  }
+
+  #control(field: FieldName, value: string, hasTab: boolean): void {
+    if (!this.controls.take(field.kind, value, hasTab)) this.headers.push(field.name, value);
+    this.refusal = this.controls.refusal;
   }
 
   /** The value without surrounding whitespace, or null (and a refusal) when it holds a forbidden byte. */
@@ -175,68 +197,14 @@ export class HeadParser {
     let to = end;
     while (from < to && isBlank(text.charCodeAt(from))) from++;
     while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
-    return this.#isClean(text, from, to) ? text.substring(from, to) : null;
-  }
-
-  #isClean(text: string, start: number, end: number): boolean {
-    for (let i = start; i < end; i++) {
-      const char = text.charCodeAt(i);
-      if (char >= SPACE ? char !== 127 : char === TAB) continue;
-      this.refusal = char === CR ? "bare-cr" : char === LF ? "bare-lf" : "control-byte";
-      return false;
-    }
-    return true;
-  }
-
-  /**
-   * A tab around a framing value is white space by the letter, but parsers in wide use read `chunked` with a tab behind it
-   * as another coding, or none: nobody needs it, so it is refused.
-   */
-  #steer(kind: FieldKind, value: string, hasTab: boolean): void {
-    if (kind === "content-length") this.#contentLength(hasTab ? "" : value);
-    else if (kind === "transfer-encoding") this.#transferEncoding(hasTab ? "" : value);
-    else if (kind === "connection") this.#connection(value);
-    else if (kind === "keep-alive") this.keepAliveTimeoutS = keepAliveTimeout(value);
-    else if (kind === "upgrade") this.#upgrade += value.toLowerCase();
-  }
-
-  #contentLength(value: string): void {
-    if (this.contentLength !== -1) this.refusal = "repeated-content-length";
-    else if (this.isChunked) this.refusal = "length-and-coding";
-    else {
-      this.contentLength = decimal(value, MAX_LENGTH_DIGITS);
-      if (this.contentLength === -1) this.refusal = "bad-content-length";
-    }
-  }
-
-  /** Coding names are case-insensitive (RFC 9112 §7); beyond that, nothing but one `chunked` is understood. */
-  #transferEncoding(value: string): void {
-    if (this.isChunked) this.refusal = "repeated-transfer-encoding";
-    else if (this.contentLength !== -1) this.refusal = "length-and-coding";
-    else if (value.toLowerCase() !== "chunked") this.refusal = "bad-transfer-encoding";
-    else this.isChunked = true;
-  }
-
-  #connection(value: string): void {
-    if (value === "keep-alive") this.saysKeepAlive = true;
-    else if (value === "close") this.saysClose = true;
-    else this.#connectionOptions(value);
-  }
-
-  #connectionOptions(value: string): void {
-    for (const part of value.toLowerCase().split(",")) {
-      const option = part.trim();
-      if (option === "close") this.saysClose = true;
-      else if (option === "keep-alive") this.saysKeepAlive = true;
-      else if (option !== "") this.#named.push(option);
-    }
+    this.refusal = uncleanRefusal(text, from, to);
+    return this.refusal === null ? text.substring(from, to) : null;
   }
 
   #finish(): void {
     this.isComplete = true;
-    const named = this.#named;
-    if (named.length === 0) return;
-    this.saysWebSocket = this.#upgrade === "websocket" && named.includes("upgrade");
+    const { named } = this.controls;
+    if (this.#isTrailer || named.length === 0) return;
     const { headers } = this;
     let kept = 0;
     for (let i = 0; i < headers.length; i += 2) {
@@ -259,19 +227,12 @@ function nameRefusal(rawName: string): Refusal {
   return rawName.includes("\r") ? "bare-cr" : "bad-field-name";
 }
 
-/** -1 unless `text` is 1 to `maxDigits` digits. */
-export function decimal(text: string, maxDigits: number): number {
-  if (text.length === 0 || text.length > maxDigits) return -1;
-  let value = 0;
-  for (let i = 0; i < text.length; i++) {
-    const digit = text.charCodeAt(i) - 48;
-    if (digit < 0 || digit > 9) return -1;
-    value = value * 10 + digit;
+/** Why the bytes cannot be part of a line: only TAB is welcome among the control bytes. */
+export function uncleanRefusal(text: string, start: number, end: number): Refusal | null {
+  for (let i = start; i < end; i++) {
+    const char = text.charCodeAt(i);
+    if (char >= SPACE ? char !== 127 : char === TAB) continue;
+    return char === CR ? "bare-cr" : char === LF ? "bare-lf" : "control-byte";
   }
-  return value;
-}
-
-function keepAliveTimeout(value: string): number {
-  const match = /(?:^|[,\s])timeout\s*=\s*"?(\d{1,9})\b/i.exec(value);
-  return match === null ? -1 : Number(match[1]);
+  return null;
 }

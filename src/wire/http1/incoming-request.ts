@@ -4,7 +4,7 @@
 export type TargetForm = "origin" | "absolute" | "authority" | "asterisk";
 
 /**
- * One object per parser: its values hold during `onHead` and until the parser's next `start`. `headers` and `upgrades`
+ * One object per parser: its values hold from `onHead` until the next `start` of the parser. `headers` and `upgrades`
  * belong to the receiver.
  */
 export interface IncomingRequest {
@@ -49,4 +49,47 @@ export interface IncomingRequest {
    * connection of an HTTP/1.0 client, not forward proxies.
    */
   readonly canPersist: boolean;
+}
+
+/** What the parser writes; everybody else reads it as an IncomingRequest. */
+export type ReceivedRequest = { -readonly [Key in keyof IncomingRequest]: IncomingRequest[Key] };
+
+const NO_UPGRADES: readonly string[] = Object.freeze([]);
+
+export function createReceivedRequest(): ReceivedRequest {
+  return {
+    method: "",
+    target: "",
+    form: "origin",
+    scheme: "",
+    authority: "",
+    path: "",
+    query: undefined,
+    minorVersion: 1,
+    headers: [],
+    bodyLength: 0,
+    hasZeroLength: false,
+    expectsContinue: false,
+    acceptsTrailers: false,
+    upgrades: NO_UPGRADES,
+    canPersist: false,
+  };
+}
+
+export function clearRequest(request: ReceivedRequest): void {
+  request.method = "";
+  request.target = "";
+  request.form = "origin";
+  request.scheme = "";
+  request.authority = "";
+  request.path = "";
+  request.query = undefined;
+  request.minorVersion = 1;
+  request.headers = [];
+  request.bodyLength = 0;
+  request.hasZeroLength = false;
+  request.expectsContinue = false;
+  request.acceptsTrailers = false;
+  request.upgrades = NO_UPGRADES;
+  request.canPersist = false;
 }

@@ -34,7 +34,6 @@ const STATUSES: Readonly<Record<Refusal, RefusalStatus>> = Object.freeze({
   "unsupported-expectation": 417,
   "bad-connection": 400,
   "bad-upgrade": 400,
-  "bad-te": 400,
   "too-many-connection-options": 431,
   "bad-content-length": 400,
   "repeated-content-length": 400,

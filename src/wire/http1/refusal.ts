@@ -34,7 +34,6 @@ export type Refusal =
   | "unsupported-expectation"
   | "bad-connection"
   | "bad-upgrade"
-  | "bad-te"
   | "too-many-connection-options"
   // Framing.
   | "bad-content-length"
@@ -68,7 +67,7 @@ export interface Http1Limits {
   readonly maxTrailerBytes: number;
   /** All chunk extensions of one message together. */
   readonly maxChunkExtensionBytes: number;
-  /** Content after the chunks are taken apart; Infinity: unlimited. */
+  /** The content of a request, without the framing of its chunks; Infinity: unlimited. */
   readonly maxBodyBytes: number;
   /** 1xx responses before the final one. */
   readonly maxInterimResponses: number;

@@ -1,7 +1,8 @@
 /**
- * Requests, as a client writes them: the head as one latin1 string, and chunk framing. Framing fields come from the
- * request's length alone, never from its headers.
+ * Requests, as a client writes them: the head as one latin1 string. Framing fields come from the request's length alone,
+ * never from its headers.
  */
+import { isDangerous } from "./outgoing-fields.js";
 
 /** What goes out. Header values are byte strings: one char per byte. */
 export interface OutgoingRequest {
@@ -18,15 +19,7 @@ export interface OutgoingRequest {
   readonly hasZeroLength: boolean;
 }
 
-export const LAST_CHUNK = "0\r\n\r\n";
-
 const WEBSOCKET_UPGRADE = "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n";
-
-/**
- * A char that would end a line or a string early, now or after its high byte is cut off on the way into a latin1 buffer
- * (U+010A becomes LF).
- */
-const DANGEROUS = /[\0\r\n\u0100-\uffff]/;
 
 /**
  * Null when a part could be read as more than itself: the caller has let something unchecked through.
@@ -34,13 +27,13 @@ const DANGEROUS = /[\0\r\n\u0100-\uffff]/;
  */
 export function encodeRequestHead(request: OutgoingRequest, webSocketKey = ""): string | null {
   const { authority, headers, method, target } = request;
-  if (DANGEROUS.test(authority) || !isOneWord(method) || !isOneWord(target)) return null;
+  if (isDangerous(authority) || !isOneWord(method) || !isOneWord(target)) return null;
   let head = `${method} ${target} HTTP/1.1\r\nhost: ${authority}\r\n`;
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     const value = headers[i + 1] as string;
     // One by one: on short flat strings this is cheaper than any scan of the whole head.
-    if (DANGEROUS.test(name) || DANGEROUS.test(value)) return null;
+    if (isDangerous(name) || isDangerous(value)) return null;
     head += `${name}: ${value}\r\n`;
   }
   return head + (webSocketKey === "" ? framing(request) : `${WEBSOCKET_UPGRADE}sec-websocket-key: ${webSocketKey}\r\n\r\n`);
@@ -48,16 +41,11 @@ export function encodeRequestHead(request: OutgoingRequest, webSocketKey = ""): 
 
 /** A space in the request line would move its borders. */
 function isOneWord(text: string): boolean {
-  return text !== "" && !text.includes(" ") && !DANGEROUS.test(text);
+  return text !== "" && !text.includes(" ") && !isDangerous(text);
 }
 
 function framing(request: OutgoingRequest): string {
   if (request.bodyLength > 0) return `content-length: ${request.bodyLength}\r\n\r\n`;
   if (request.bodyLength < 0) return "transfer-encoding: chunked\r\n\r\n";
   return request.hasZeroLength ? "content-length: 0\r\n\r\n" : "\r\n";
-}
-
-/** The line before a chunk's data; the data is followed by CRLF. `bytes` > 0: a size of zero would end the body. */
-export function chunkSizeLine(bytes: number): string {
-  return `${bytes.toString(16)}\r\n`;
 }

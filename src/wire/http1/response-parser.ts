@@ -6,9 +6,10 @@
 import type { BodyEvents } from "./body-decoder.js";
 import { BodyDecoder } from "./body-decoder.js";
 import type { Latin1Bytes } from "./bytes.js";
-import { decimal, HeadParser } from "./head-parser.js";
+import { HeadParser } from "./head-parser.js";
 import type { Http1Limits, Refusal } from "./refusal.js";
 import { DEFAULT_HTTP1_LIMITS } from "./refusal.js";
+import { StatusLine } from "./status-line.js";
 
 export interface ResponseEvents extends BodyEvents {
   /**
@@ -19,11 +20,6 @@ export interface ResponseEvents extends BodyEvents {
 }
 
 type Phase = "head" | "body" | "done";
-
-const ZERO = 48;
-const ONE = 49;
-const DOT = 46;
-const SPACE = 32;
 
 export class ResponseParser {
   isComplete = false;
@@ -39,18 +35,19 @@ export class ResponseParser {
 
   readonly #events: ResponseEvents;
   readonly #limits: Http1Limits;
-  readonly #head = new HeadParser("HTTP/");
+  readonly #line: StatusLine;
+  readonly #head: HeadParser;
   readonly #body: BodyDecoder;
   #phase: Phase = "done";
   #isHeadRequest = false;
   #mayUpgrade = false;
   #interimCount = 0;
-  #status = 0;
-  #minorVersion = 1;
 
   constructor(events: ResponseEvents, limits: Http1Limits = DEFAULT_HTTP1_LIMITS) {
     this.#events = events;
     this.#limits = limits;
+    this.#line = new StatusLine(limits.maxHeadBytes);
+    this.#head = new HeadParser(this.#line);
     this.#body = new BodyDecoder(events, this.#head, limits);
   }
 
@@ -97,13 +94,13 @@ export class ResponseParser {
 
   /** False: the receiver said stop. */
   #headDone(): boolean {
-    const refusal = this.#statusLine(this.#head.startLine) ?? this.#interimRefusal() ?? this.#framingRefusal();
+    const refusal = this.#interimRefusal() ?? this.#framingRefusal();
     if (refusal !== null) {
       this.#refuse(refusal);
       return true;
     }
-    if (this.#status === 101) return this.#upgraded();
-    if (this.#status < 200) {
+    if (this.#line.status === 101) return this.#upgraded();
+    if (this.#line.status < 200) {
       this.#startHead();
       return true;
     }
@@ -114,56 +111,52 @@ export class ResponseParser {
     this.#phase = "done";
     this.isComplete = true;
     this.isUpgraded = true;
-    return this.#events.onHead(this.#status, this.#head.headers, 0);
+    return this.#events.onHead(this.#line.status, this.#head.headers, 0);
   }
 
   #finalHead(): boolean {
     const head = this.#head;
-    const { headers } = head;
-    this.keepAliveTimeoutS = head.keepAliveTimeoutS;
-    this.canPersist = !head.saysClose && (this.#minorVersion === 1 || head.saysKeepAlive);
-    const length = head.contentLength;
+    const { headers, controls } = head;
+    this.keepAliveTimeoutS = controls.keepAliveTimeoutS;
+    this.canPersist = !controls.saysClose && (this.#line.minorVersion === 1 || controls.saysKeepAlive);
+    const length = controls.contentLength;
     this.#phase = "body";
     if (this.#hasNoBody()) this.#body.startLength(0);
-    else if (head.isChunked) this.#body.startChunked();
+    else if (controls.isChunked) this.#body.startChunked();
     else if (length !== -1) this.#body.startLength(length);
     else {
       this.canPersist = false;
       this.#body.startUntilEnd();
     }
     if (this.#body.isComplete) this.#bodyDone();
-    return this.#events.onHead(this.#status, headers, this.#isBodiless() ? 0 : length);
-  }
-
-  /** `HTTP/1.x SP 3DIGIT [SP reason]`. The space before an empty reason is often left out; accepting that harms nobody. */
-  #statusLine(line: string): Refusal | null {
-    const isShaped = line.charCodeAt(6) === DOT && line.charCodeAt(8) === SPACE && (line.length === 12 || line.charCodeAt(12) === SPACE);
-    if (!isShaped) return "bad-status-line";
-    const minor = line.charCodeAt(7);
-    if (line.charCodeAt(5) !== ONE || (minor !== ONE && minor !== ZERO)) return "bad-version";
-    this.#minorVersion = minor - ZERO;
-    this.#status = decimal(line.substring(9, 12), 3);
-    return this.#status >= 100 && this.#status <= 599 ? null : "bad-status";
+    return this.#events.onHead(this.#line.status, headers, this.#isBodiless() ? 0 : length);
   }
 
   #interimRefusal(): Refusal | null {
-    if (this.#status >= 200) return null;
-    if (this.#status === 101) return this.#mayUpgrade && this.#minorVersion === 1 && this.#head.saysWebSocket ? null : "unexpected-upgrade";
-    if (this.#minorVersion === 0) return "interim-in-http-1.0";
+    if (this.#line.status >= 200) return null;
+    if (this.#line.status === 101)
+      return this.#mayUpgrade && this.#line.minorVersion === 1 && this.#saysWebSocket() ? null : "unexpected-upgrade";
+    if (this.#line.minorVersion === 0) return "interim-in-http-1.0";
     return ++this.#interimCount > this.#limits.maxInterimResponses ? "too-many-interim" : null;
   }
 
+  /** `Connection: upgrade` with `Upgrade: websocket` (RFC 9110 §7.8). */
+  #saysWebSocket(): boolean {
+    const { controls } = this.#head;
+    return controls.isUpgradeNamed && controls.upgrade === "websocket";
+  }
+
   #framingRefusal(): Refusal | null {
-    const head = this.#head;
-    if (head.isChunked && this.#minorVersion === 0) return "coding-in-http-1.0";
+    const { controls } = this.#head;
+    if (controls.isChunked && this.#line.minorVersion === 0) return "coding-in-http-1.0";
     // RFC 9112 §6.1, RFC 9110 §8.6: neither field may come with these; a zero length is common and says nothing new.
-    const isForbidden = this.#status < 200 || this.#status === 204;
-    return isForbidden && (head.isChunked || head.contentLength > 0) ? "body-without-right" : null;
+    const isForbidden = this.#line.status < 200 || this.#line.status === 204;
+    return isForbidden && (controls.isChunked || controls.contentLength > 0) ? "body-without-right" : null;
   }
 
   /** By status, whatever the request was. */
   #isBodiless(): boolean {
-    return this.#status === 204 || this.#status === 304;
+    return this.#line.status === 204 || this.#line.status === 304;
   }
 
   #hasNoBody(): boolean {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { chunkSizeLine } from "../../../../src/wire/http1/chunk-encoder.js";
 import type { OutgoingRequest } from "../../../../src/wire/http1/request-encoder.js";
-import { chunkSizeLine, encodeRequestHead } from "../../../../src/wire/http1/request-encoder.js";
+import { encodeRequestHead } from "../../../../src/wire/http1/request-encoder.js";
 
 const plain: OutgoingRequest = {
   method: "GET",
