@@ -77,7 +77,8 @@ export class ControlFields {
   #requestField(kind: "host" | "expect", value: string): boolean {
     if (this.#role === "response") return false;
     if (kind === "expect") {
-      this.expectation = this.expectation === null ? value.toLowerCase() : joined(this.expectation, value);
+      const expectation = value.toLowerCase();
+      this.expectation = this.expectation === null ? expectation : `${this.expectation},${expectation}`;
       return true;
     }
     this.hostCount++;
