@@ -3,8 +3,10 @@
  * scenarios alternate and the median counts, so that noise of the machine meets all of them alike.
  */
 import type { Latin1Bytes } from "../../src/wire/http1/bytes.js";
+import type { OutgoingRequest } from "../../src/wire/http1/request-encoder.js";
 import { encodeRequestHead } from "../../src/wire/http1/request-encoder.js";
 import { RequestParser } from "../../src/wire/http1/request-parser.js";
+import type { OutgoingResponse } from "../../src/wire/http1/response-encoder.js";
 import { encodeResponseHead } from "../../src/wire/http1/response-encoder.js";
 import { ResponseParser } from "../../src/wire/http1/response-parser.js";
 
@@ -88,8 +90,23 @@ const HEADERS = [
   ...["content-type", "application/json; charset=utf-8", "etag", 'W/"1b-dW8Pz0rYw3d1k0bQ"', "cache-control", "private, max-age=0"],
   ...["x-request-id", "0af7651916cd43dd8448eb211c80319c", "vary", "Accept-Encoding", "date", "Thu, 01 Jan 2026 00:00:00 GMT"],
 ];
-const ANSWERED = { method: "GET", minorVersion: 1, canPersist: true, date: "" } as const;
-const ASKED = { method: "GET", target: "/a", authority: "a.test", bodyLength: 0, hasZeroLength: false } as const;
+const ANSWER: OutgoingResponse = {
+  status: 200,
+  headers: HEADERS,
+  bodyLength: 27,
+  method: "GET",
+  minorVersion: 1,
+  canPersist: true,
+  date: "",
+};
+const QUESTION: OutgoingRequest = {
+  method: "GET",
+  target: "/a",
+  authority: "a.test",
+  headers: HEADERS,
+  bodyLength: 0,
+  hasZeroLength: false,
+};
 
 const SCENARIOS: readonly Scenario[] = [
   requesting("request, minimal", "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"),
@@ -101,8 +118,8 @@ const SCENARIOS: readonly Scenario[] = [
   responding("response, minimal", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
   responding("response, of a service", `${SERVICE_RESPONSE}\r\n\r\n{"id":"123","status":"new"}`),
   responding("response, chunked", `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${"5\r\nhello\r\n".repeat(4)}0\r\n\r\n`),
-  encoding("response encoded", () => encodeResponseHead({ ...ANSWERED, status: 200, headers: HEADERS, bodyLength: 27 })),
-  encoding("request encoded", () => encodeRequestHead({ ...ASKED, headers: HEADERS })),
+  encoding("response encoded", () => encodeResponseHead(ANSWER)),
+  encoding("request encoded", () => encodeRequestHead(QUESTION)),
 ];
 
 function nanosPerMessage(run: () => void): number {

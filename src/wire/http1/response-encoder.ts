@@ -10,7 +10,7 @@ import { reasonPhrase } from "./reason-phrases.js";
 export interface OutgoingResponse {
   /** 200–599. */
   readonly status: number;
-  /** `[name, value, …]`. Framing and hop-by-hop fields among them are left out. */
+  /** `[name, value, …]`, names in lower case. Framing and hop-by-hop fields are left out, but Upgrade with 426 (RFC 9110 §15.5.22). */
   readonly headers: readonly string[];
   /** 0: none; n: exact; -1: unknown. For HEAD, the length a GET would have had. */
   readonly bodyLength: number;
@@ -30,6 +30,10 @@ export interface OutgoingResponse {
  */
 export type BodyFraming = "none" | "length" | "chunked" | "until-end";
 
+const UPGRADE_REQUIRED = 426;
+/** RFC 9110 §7.8. */
+const PROTOCOL = /^[!#$%&'*+\-.^_`|~\w]+(?:\/[!#$%&'*+\-.^_`|~\w]+)?$/;
+
 /** RFC 9112 §6.3; §6.1 for HTTP/1.0, which knows no chunks. */
 export function bodyFraming(response: OutgoingResponse): BodyFraming {
   const { status, method } = response;
@@ -42,9 +46,9 @@ export function bodyFraming(response: OutgoingResponse): BodyFraming {
 export function encodeResponseHead(response: OutgoingResponse): string | null {
   const { status, headers, date } = response;
   if (!Number.isInteger(status) || status < 200 || status > 599 || isDangerous(date)) return null;
-  const fields = encodeFields(headers, isEndToEnd);
+  const fields = encodeFields(headers, status === UPGRADE_REQUIRED ? isEndToEndOrUpgrade : isEndToEnd);
   if (fields === null) return null;
-  const dateLine = date === "" || hasDate(headers) ? "" : `date: ${date}\r\n`;
+  const dateLine = date === "" || hasField(headers, "date") ? "" : `date: ${date}\r\n`;
   const framing = bodyFraming(response);
   return `${statusLine(status)}${fields}${dateLine}${framingLine(response, framing)}${connectionLine(response, framing)}\r\n`;
 }
@@ -63,9 +67,6 @@ export function encodeUpgradeHead(protocol: string, headers: readonly string[]):
   return `${statusLine(101)}connection: upgrade\r\nupgrade: ${protocol}\r\n${fields}\r\n`;
 }
 
-/** RFC 9110 §7.8. */
-const PROTOCOL = /^[!#$%&'*+\-.^_`|~\w]+(?:\/[!#$%&'*+\-.^_`|~\w]+)?$/;
-
 const statusLines = new Map<number, string>();
 
 /** Statuses are bounded by being three digits. */
@@ -78,9 +79,8 @@ function statusLine(status: number): string {
   return line;
 }
 
-/** RFC 9110 §6.6.1: the date of whoever made the response. */
-function hasDate(headers: readonly string[]): boolean {
-  for (let i = 0; i < headers.length; i += 2) if (headers[i] === "date") return true;
+function hasField(headers: readonly string[], name: string): boolean {
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return true;
   return false;
 }
 
@@ -99,11 +99,18 @@ function framingLine(response: OutgoingResponse, framing: BodyFraming): string {
 /** The status line says 1.1 whatever the client speaks, so an end of the connection must be announced to all of them. */
 function connectionLine(response: OutgoingResponse, framing: BodyFraming): string {
   if (response.method === "CONNECT" && response.status < 300) return "";
-  if (!response.canPersist || framing === "until-end") return "connection: close\r\n";
+  const isLast = !response.canPersist || framing === "until-end";
+  // RFC 9110 §7.8: who sends Upgrade names it.
+  if (response.status === UPGRADE_REQUIRED) return isLast ? "connection: close, upgrade\r\n" : "connection: keep-alive, upgrade\r\n";
+  if (isLast) return "connection: close\r\n";
   return response.minorVersion === 1 ? "" : "connection: keep-alive\r\n";
 }
 
 /** Host and Expect steer requests only. */
 function isEndToEnd(field: FieldName): boolean {
   return field.kind === "plain" || field.kind === "host" || field.kind === "expect";
+}
+
+function isEndToEndOrUpgrade(field: FieldName): boolean {
+  return field.kind === "upgrade" || isEndToEnd(field);
 }

@@ -88,6 +88,18 @@ describe("a response head", () => {
       ["x: date", `date: ${DATE}`, "content-length: 5"],
     ],
     [
+      "RFC 9110 §15.5.22: 426 says what to upgrade to",
+      { status: 426, headers: ["upgrade", "websocket"], bodyLength: 0 },
+      "length",
+      ["upgrade: websocket", "content-length: 0", "connection: keep-alive, upgrade"],
+    ],
+    [
+      "RFC 9110 §15.5.22: 426 before the end of the connection",
+      { status: 426, headers: ["upgrade", "websocket"], bodyLength: 0, canPersist: false },
+      "length",
+      ["upgrade: websocket", "content-length: 0", "connection: close, upgrade"],
+    ],
+    [
       "framing and hop-by-hop fields are left out in any case",
       {
         headers: [
