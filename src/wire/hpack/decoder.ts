@@ -178,7 +178,7 @@ export class HpackDecoder {
         return 0;
       }
       const byte = this.#bytes[this.#at++] as number;
-      value += (byte & 0x7f) * 2 ** shift;
+      value += (byte & 0x7f) * (1 << shift);
       if (byte < 0x80) {
         if (value > MAX_INTEGER) this.#refuse("integer-too-large");
         return value;
