@@ -32,6 +32,10 @@ export class Http2Stream {
   receivedBytes = 0;
   /** Client: the answer has no body, whatever it says (HEAD). */
   isHeadRequest = false;
+  /** Client: a CONNECT; a successful answer has no length. */
+  isTunnel = false;
+  /** Client: nor has it by its status (204, 304). */
+  hasNoBody = false;
   interimCount = 0;
 
   /** What we may still send; negative after a smaller INITIAL_WINDOW_SIZE (RFC 9113 §6.9.2). */
