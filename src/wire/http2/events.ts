@@ -46,6 +46,7 @@ export interface Http2StreamEvents {
   /**
    * The stream is over before its time. `reason` null: the peer reset it, or named it as unprocessed in GOAWAY
    * (REFUSED_STREAM: it is safe to repeat). Else the codec did, because the peer broke a rule. Not called for `reset`.
+   * With `stream.isReceiveEnded` the peer's message had come whole: a reset with NO_ERROR then only declines the rest of ours.
    */
   onReset(stream: Http2Stream, errorCode: number, reason: StreamRefusal | null): void;
   /** What `sendData` did not take may be offered again now. */

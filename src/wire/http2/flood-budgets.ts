@@ -20,7 +20,7 @@ export type FloodKind =
   | "tiny-data"
   /** Frames of unknown types. */
   | "unknown-frames"
-  /** Frames for streams that are over. */
+  /** Frames for streams that are over. Honest peers send them, too: what was under way when we reset a stream. */
   | "late-frames"
   /** Heads over the limit of the list. */
   | "oversized-heads";
@@ -48,7 +48,7 @@ export const DEFAULT_FLOOD_LIMITS: FloodLimits = Object.freeze({
   "empty-frames": { burst: 100, perSecond: 10, credit: "nothing" },
   "tiny-data": { burst: 20_000, perSecond: 10_000, credit: "frames" },
   "unknown-frames": { burst: 500, perSecond: 50, credit: "exchanges" },
-  "late-frames": { burst: 2000, perSecond: 200, credit: "frames" },
+  "late-frames": { burst: 10_000, perSecond: 2000, credit: "frames" },
   "oversized-heads": { burst: 50, perSecond: 5, credit: "nothing" },
 });
 
