@@ -21,8 +21,12 @@ const SIZE_UPDATE = 0x20;
 const NEVER_INDEXED = 0x10;
 const HUFFMAN = 0x80;
 
+const CREDENTIALS = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
 const NO_BYTES = new Uint8Array(0);
 const NO_NAMES: readonly string[] = Object.freeze([]);
+
+/** [static index]: values of these names are not remembered beyond their connection, however they come. */
+const IS_CREDENTIAL = Uint8Array.from(STATIC_NAMES, (name) => (CREDENTIALS.includes(name) ? 1 : 0));
 
 export class HpackDecoder {
   readonly #limits: HpackLimits;
@@ -127,7 +131,7 @@ export class HpackDecoder {
     const name = this.#refusal === null ? this.#readName(index, room) : "";
     if (this.#refusal !== null) return;
     const nameBytes = this.#strings.length;
-    const value = this.#readString(room - nameBytes, isNeverIndexed);
+    const value = this.#readString(room - nameBytes, isNeverIndexed || (index <= STATIC_COUNT && IS_CREDENTIAL[index] === 1));
     if (this.#refusal !== null) return;
     const size = nameBytes + this.#strings.length + FIELD_OVERHEAD_BYTES;
     if (size <= this.#listRoom()) this.#add(name, value);

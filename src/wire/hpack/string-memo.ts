@@ -52,8 +52,8 @@ function slotOf(hash: number): number {
   return hash & (SLOTS - 1);
 }
 
-/** Four bytes at a step: the multiplication is what takes time. */
-function hashOf(bytes: Uint8Array, start: number, end: number, seed: number): number {
+/** Four bytes at a step: the multiplication is what takes time. Texts of one hash are told apart by their bytes. */
+export function hashOf(bytes: Uint8Array, start: number, end: number, seed: number): number {
   let hash = seed;
   let at = start;
   for (; at + 4 <= end; at += 4) {

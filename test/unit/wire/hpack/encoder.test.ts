@@ -128,4 +128,15 @@ describe("the encoder's table size", () => {
     for (let time = 0; time < 3; time++) assert.deepEqual(fieldsOf(decoder, encode(encoder, fields)), fields);
     assert.equal(encode(encoder, [":status", "200"]).toString("hex"), hex("88").toString("hex"));
   });
+
+  it("does not take an entry for one that was evicted from its place", () => {
+    const encoder = new HpackEncoder();
+    encoder.setPeerTableBytes(8 * 34);
+    const decoder = createDecoder({ maxTableBytes: 8 * 34 });
+    // Two entries of a, the first of which the last insertion evicts and replaces in a ring of eight.
+    const fields = ["a", "1", "a", "1", "a", "2", ...["b", "c", "d", "e", "f", "g"].flatMap((name) => [name, "3"]), "z", "1"];
+    assert.deepEqual(fieldsOf(decoder, encode(encoder, fields)), fields);
+    assert.equal(encoder.tableBytes, 8 * 34);
+    assert.deepEqual(fieldsOf(decoder, encode(encoder, ["a", "1"])), ["a", "1"]);
+  });
 });
