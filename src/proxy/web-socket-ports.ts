@@ -18,9 +18,14 @@ export interface WebSocketEnd {
   close(code: number, reason: Uint8Array): void;
   /** Cuts the connection: the peer sees 1006. Nothing is reported any more. */
   abort(): void;
+  /** False: `pause` has no effect (uWebSockets.js cannot). */
+  readonly canPause: boolean;
+  /** Nothing is reported until `resume`, and nothing more is read than has been. */
+  pause(): void;
+  resume(): void;
 }
 
-/** A service's end can be braked; a client's cannot (uWebSockets.js has no pause here). */
+/** A service's end. */
 export interface UpstreamWebSocket extends WebSocketEnd {
   /** The subprotocol the service chose, "" for none: one of those offered. */
   readonly protocol: string;
@@ -28,8 +33,6 @@ export interface UpstreamWebSocket extends WebSocketEnd {
   readonly waitingBytes: number;
   /** Begins to report; what the service has sent since its 101 comes first. Once only. */
   open(events: WebSocketEvents, maxMessageBytes: number): void;
-  pause(): void;
-  resume(): void;
 }
 
 /** What an end reports, in wire order. */

@@ -1,9 +1,9 @@
 /**
- * Joins the two ends of an upgraded exchange: messages, pings and closes cross over, a slow client brakes its service, a
- * slow service costs its client the connection, and an end that has fallen silent is found out. Ends exactly once.
+ * Joins the two ends of an upgraded exchange: messages, pings and closes cross over, a slow end brakes the other (a client
+ * that cannot be braked loses its connection when too much waits for its service), and an end that has fallen silent is found out. Ends exactly once.
  *
  * Pings cross over so that each end tests the other and not the gateway. The client's are also answered by the listener
- * (uWebSockets.js does that by itself), so the service's pong to such a ping goes no further; of the client's pongs only the
+ * (uWebSockets.js does that by itself, and all listeners are alike), so the service's pong to such a ping goes no further; of the client's pongs only the
  * one that answers the service's latest ping is passed on (RFC 6455 §5.5.3 lets an endpoint skip older ones).
  */
 import type { ErrorCode } from "../engine/model/errors.js";
@@ -76,7 +76,9 @@ export class WebSocketRelay {
 
   clientMessage(data: Uint8Array, isBinary: boolean): void {
     this.bytesFromClient += data.length;
-    if (this.#service.send(data, isBinary) || this.#service.waitingBytes <= this.#spec.maxQueueBytes) return;
+    if (this.#service.send(data, isBinary)) return;
+    if (this.#client?.canPause === true) return this.#client.pause();
+    if (this.#service.waitingBytes <= this.#spec.maxQueueBytes) return;
     this.#client?.close(TRY_AGAIN_LATER, NOTHING);
     this.#service.abort();
     this.#end("upstream-overflow", "the service does not take the client's messages", TRY_AGAIN_LATER);
@@ -122,6 +124,10 @@ export class WebSocketRelay {
     this.#hasServiceMoved = true;
     this.#openPing = Uint8Array.from(data);
     this.#client?.ping(data);
+  }
+
+  serviceDrain(): void {
+    this.#client?.resume();
   }
 
   servicePong(): void {
@@ -215,8 +221,9 @@ class ServiceEvents implements WebSocketEvents {
     this.#relay.servicePong();
   }
 
-  /** What a client sends cannot be paused: its queue is watched instead. */
-  onDrain(): void {}
+  onDrain(): void {
+    this.#relay.serviceDrain();
+  }
 
   onClose(code: number, reason: Uint8Array): void {
     this.#relay.serviceClose(code, reason);

@@ -27,6 +27,7 @@ const NO_CLOSE_CODE = 1005;
 const NOTHING = new Uint8Array(0);
 
 export class ClientWebSocket implements WebSocketEnd {
+  readonly canPause = false;
   readonly #events: WebSocketEvents;
   readonly #owner: ClientWebSocketOwner;
   /** Null before the upgrade and once closed. */
@@ -56,6 +57,10 @@ export class ClientWebSocket implements WebSocketEnd {
   ping(data: Uint8Array): void {
     this.#socket?.ping(data);
   }
+
+  pause(): void {}
+
+  resume(): void {}
 
   /** Not needed: the addon answers pings itself. */
   pong(): void {}
