@@ -1,6 +1,7 @@
 /** Builds a route's filter chain: the one place that knows every filter type. */
 import type { FilterSpec, JwtProviderSpec } from "../engine/model/snapshot.js";
 import type { Filter } from "../proxy/ports.js";
+import { createGrpcWebFilter } from "./grpc-web/filter.js";
 import { createJwtFilter } from "./jwt/filter.js";
 import type { JwtConfig } from "./jwt/schema.js";
 import type { TokenVerifiers } from "./jwt/token-verifiers.js";
@@ -42,6 +43,8 @@ function createFilter(spec: FilterSpec, index: number, services: FilterServices)
       return createJwtFilter(spec.config as JwtConfig, services);
     case "rateLimit":
       return createRateLimitFilter(spec.config as RateLimitConfig, rateLimitServices(index, services));
+    case "grpcWeb":
+      return createGrpcWebFilter();
     case "requestHeaders":
       return createRequestHeadersFilter(spec.config as RequestHeadersConfig);
     case "responseHeaders":

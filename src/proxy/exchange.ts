@@ -19,7 +19,7 @@ import { ExchangeTimers } from "./exchange-timers.js";
 import { prepareRequest } from "./forwarded-request.js";
 import type { Gateway } from "./gateway.js";
 import { localReply } from "./local-reply.js";
-import type { Downstream, DownstreamHandler, ExchangeRecord, FilterContext, Reply, UpstreamCall, Verdict } from "./ports.js";
+import type { BodyTransform, Downstream, DownstreamHandler, ExchangeRecord, FilterContext, Reply, UpstreamCall, Verdict } from "./ports.js";
 import { RequestBody } from "./request-body.js";
 import type { ListenerRuntime, RouteRuntime, Runtime, ServiceRuntime } from "./runtime.js";
 import { upstreamRequest } from "./upstream-request.js";
@@ -58,6 +58,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
   clientAddress: string;
   matchedPath = "";
   principal: Principal | null = null;
+  bodyTransform: BodyTransform | null = null;
   status = 0;
   flag = "";
   errorCode: ErrorCode | "" = "";
@@ -290,7 +291,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     this.status = this.#filterResponse(status, headers);
     this.#phase = "stream";
     this.#isHeadSent = true;
-    this.#downstream.writeHead(this.status, headers, bodyLength);
+    this.#downstream.writeHead(this.status, headers, this.bodyTransform?.changesResponse === true ? -1 : bodyLength);
   }
 
   /** Applies response filters to `headers` in place; returns the status. */
@@ -307,8 +308,9 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
 
   attemptBody(chunk: Uint8Array): void {
     this.#timers.hasMoved = true;
-    this.responseBytes += chunk.length;
-    if (this.#downstream.write(chunk)) return;
+    const bytes = this.bodyTransform?.changesResponse === true ? this.bodyTransform.response(chunk) : chunk;
+    this.responseBytes += bytes.length;
+    if (this.#downstream.write(bytes)) return;
     this.#isWaitingForDrain = true;
     this.#attempt?.pause();
   }
@@ -321,8 +323,16 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
 
   attemptEnd(trailers: HeaderList | null): void {
     this.#attempt = null;
-    this.#downstream.end(trailers ?? undefined);
+    if (this.bodyTransform?.changesResponse === true) this.#endTransformed(this.bodyTransform, trailers);
+    else this.#downstream.end(trailers ?? undefined);
     this.#complete();
+  }
+
+  #endTransformed(transform: BodyTransform, trailers: HeaderList | null): void {
+    const last = transform.responseEnd(trailers);
+    this.responseBytes += last.length;
+    this.#downstream.write(last);
+    this.#downstream.end();
   }
 
   /** From here on the relay moves the bytes, and its end is the end of the exchange. */
@@ -358,7 +368,9 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
   onBody(chunk: Uint8Array, isLast: boolean): void {
     if (this.#phase === "complete" || this.#body === null) return;
     this.#timers.hasMoved = true;
-    this.#body.push(chunk, isLast);
+    const bytes = this.bodyTransform === null ? chunk : this.bodyTransform.request(chunk, isLast);
+    if (bytes === null) return this.fail("bad-request", "malformed body");
+    this.#body.push(bytes, isLast);
     if (isLast) this.#startDeadline();
   }
 

@@ -168,8 +168,24 @@ export interface FilterContext {
   /** Its headers may be changed in place: they are what goes upstream. */
   readonly request: RequestHead;
   principal: Principal | null;
+  /** Set by a filter that rewrites bodies of this exchange; null: they pass as they are. */
+  bodyTransform: BodyTransform | null;
   /** Appended to whatever response is sent, local replies included. Values without CR, LF, NUL. */
   addResponseHeader(name: string, value: string): void;
+}
+
+/**
+ * Rewrites the bodies of one exchange as they pass. Chunks are borrowed; what is returned may be a view of them, or empty.
+ * Whoever changes the length of a request's body sets `request.bodyLength`.
+ */
+export interface BodyTransform {
+  /** The response is rewritten: its length is unknown, and trailers go to `responseEnd` instead of down. */
+  readonly changesResponse: boolean;
+  /** Null: the body is malformed, the request fails. */
+  request(chunk: Uint8Array, isLast: boolean): Uint8Array | null;
+  response(chunk: Uint8Array): Uint8Array;
+  /** What comes behind the last byte of the response. */
+  responseEnd(trailers: readonly string[] | null): Uint8Array;
 }
 
 /** A verdict is `null` (continue) or the reply that ends the exchange. */

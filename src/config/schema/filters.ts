@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import type { FilterFacts } from "../../engine/model/filter-facts.js";
+import * as grpcWeb from "../../filters/grpc-web/schema.js";
 import * as jwt from "../../filters/jwt/schema.js";
 import * as rateLimit from "../../filters/rate-limit/schema.js";
 import * as redirect from "../../filters/redirect/schema.js";
@@ -17,6 +18,7 @@ type FactsOf = (config: never) => FilterFacts;
 const FACTS: Readonly<Record<string, FactsOf>> = {
   jwt: jwt.facts,
   rateLimit: rateLimit.facts,
+  grpcWeb: grpcWeb.facts,
   requestHeaders: requestHeaders.facts,
   responseHeaders: responseHeaders.facts,
   redirect: redirect.facts,
@@ -28,6 +30,7 @@ export const filterEntrySchema = z
   .strictObject({
     jwt: jwt.schema.optional(),
     rateLimit: rateLimit.schema.optional(),
+    grpcWeb: grpcWeb.schema.optional(),
     requestHeaders: requestHeaders.schema.optional(),
     responseHeaders: responseHeaders.schema.optional(),
     redirect: redirect.schema.optional(),

@@ -33,6 +33,7 @@ export function createContext(request: TestRequest = {}): TestContext {
     matchedPath: request.matchedPath ?? "/",
     request: head,
     principal: request.principal ?? null,
+    bodyTransform: null,
     responseHeaders,
     addResponseHeader: (name, value) => responseHeaders.push(name, value),
   };
