@@ -7,7 +7,7 @@ import * as raw from "./raw-frames.js";
 
 /** For longer runs: set both in the environment. */
 const seed = Number(process.env.FUZZ_SEED ?? 20_260_101);
-const numRuns = Number(process.env.FUZZ_RUNS ?? 1000);
+const numRuns = Number(process.env.FUZZ_RUNS ?? 600);
 
 /** A server that answers requests at once with some data, resets some, and takes its output only at the end. */
 function createServer(): Probe {
@@ -31,7 +31,12 @@ function createServer(): Probe {
 }
 
 const START = Buffer.concat([raw.PREFACE, raw.settings(), raw.SETTINGS_ACK]);
-const fingerprint = (probe: Probe) => ({ frames: probe.frames(), events: probe.events, refusal: probe.refusal() });
+/** Without WINDOW_UPDATE: how much is given back at a time follows the owner, who consumes what each read brings. */
+const fingerprint = (probe: Probe) => ({
+  frames: probe.frames().filter((frame) => !frame.startsWith("WINDOW_UPDATE")),
+  events: probe.events,
+  refusal: probe.refusal(),
+});
 
 test("every way to split a conversation gives the same events and the same output", () => {
   fc.assert(

@@ -65,8 +65,71 @@ const frame: fc.Arbitrary<Buffer> = fc.oneof(
   },
 );
 
-/** Frames behind the preface and SETTINGS. */
-export const conversation: fc.Arbitrary<Buffer> = fc.array(frame, { minLength: 1, maxLength: 25 }).map((frames) => Buffer.concat(frames));
+/** What comes on one stream, in order: a request, data, and one of the ends that there are. */
+const script = fc
+  .record({
+    content: fc.array(fc.tuple(content, fc.constantFrom(-1, -1, 0, 17)), { maxLength: 5 }),
+    hasLength: fc.boolean(),
+    end: fc.constantFrom("data", "trailers", "reset", "none", "cut head"),
+    isSplit: fc.boolean(),
+  })
+  .map(({ content, end, hasLength, isSplit }) => (id: number) => {
+    const bytes = content.reduce((sum, [piece]) => sum + piece.length, 0);
+    const list = hasLength && end !== "none" ? [...raw.POST, `content-length: ${bytes}`] : raw.POST;
+    const head = raw.headers(id, list.slice(0, 5), false, !isSplit);
+    // CONTINUATION has to follow at once: both are one turn.
+    const start = isSplit ? Buffer.concat([head, raw.continuation(id, ["x-split: yes"])]) : head;
+    const pieces = content.map(([piece, pad]) => (pad === -1 ? raw.data(id, piece) : raw.padded(raw.data(id, piece), pad)));
+    const ends = {
+      data: [raw.data(id, "", true)],
+      trailers: [raw.headers(id, ["x-trailer: y"])],
+      reset: [raw.reset(id, 8)],
+      none: [],
+      "cut head": [],
+    };
+    return end === "cut head" ? [raw.headers(id, raw.GET, true)] : [start, ...pieces, ...ends[end as keyof typeof ends]];
+  });
+
+const connectionFrame = fc.constantFrom(
+  ...[raw.ping(), raw.SETTINGS_ACK, raw.settings([4, 100]), raw.settings([4, 70_000]), raw.settings([1, 0]), raw.windowUpdate(0, 5000)],
+  ...[raw.rawFrame(0x20, 3, 5, Buffer.from("unknown")), raw.priority(3, 1), raw.goAway(0, 0)],
+);
+
+/** Several streams at once, without a fault. */
+const coherent: fc.Arbitrary<Buffer[]> = fc
+  .tuple(
+    fc.array(script, { minLength: 1, maxLength: 6 }),
+    fc.array(fc.nat(20), { minLength: 5, maxLength: 40 }),
+    fc.array(connectionFrame, { maxLength: 8 }),
+  )
+  .map(([scripts, turns, others]) => {
+    const waiting = scripts.map((create, index) => create(2 * index + 1));
+    const running: Buffer[][] = [];
+    const frames: Buffer[] = [];
+    for (let turn = 0; waiting.length + running.length > 0; turn++) {
+      const choice = turns[turn % turns.length] as number;
+      // Streams open in the order of their numbers.
+      if (running.length === 0 || (choice < 5 && waiting.length > 0)) running.push(waiting.shift() ?? []);
+      const chosen = running[choice % running.length] as Buffer[];
+      const frame = chosen.shift();
+      if (frame === undefined) running.splice(running.indexOf(chosen), 1);
+      else frames.push(frame);
+      if (choice === 20 && others.length > 0) frames.push(others.shift() as Buffer);
+    }
+    return frames;
+  });
+
+/** Frames behind the preface and SETTINGS: some without a fault, some with one, some made of nothing else. */
+export const conversation: fc.Arbitrary<Buffer> = fc
+  .oneof(
+    { weight: 3, arbitrary: coherent },
+    {
+      weight: 3,
+      arbitrary: fc.tuple(coherent, frame, fc.nat(40)).map(([frames, fault, at]) => frames.toSpliced(at % (frames.length + 1), 0, fault)),
+    },
+    { weight: 1, arbitrary: fc.array(frame, { minLength: 1, maxLength: 25 }) },
+  )
+  .map((frames) => Buffer.concat(frames));
 
 /** As it is, or with a byte changed. */
 export const damagedConversation: fc.Arbitrary<Buffer> = fc.oneof(
