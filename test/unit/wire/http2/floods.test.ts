@@ -205,6 +205,18 @@ describe("honest connections", () => {
     assert.equal(probe.refusal(), "");
   });
 
+  it("pay with what they did, and not for ever", () => {
+    const probe = serve(100, (n) => raw.windowUpdate(id(n), 5));
+    probe.onEvent = () => {};
+    let resets = 0;
+    for (; probe.refusal() === "" && resets < 1000; resets++) {
+      const stream = id(1000 + resets);
+      probe.feed(raw.headers(stream, raw.GET), raw.reset(stream, CANCEL)).frames();
+    }
+    assert.equal(resets, 200 + 100 + 1);
+    assert.equal(probe.refusal(), "rapid-reset ENHANCE_YOUR_CALM");
+  });
+
   it("may send what was under way when their stream was reset, and get its window back", () => {
     const probe = Probe.ready("server", { connectionWindowBytes: 65_535 });
     for (let n = 0; n < 200; n++) {

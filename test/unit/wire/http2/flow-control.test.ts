@@ -101,6 +101,35 @@ describe("what is sent", () => {
     assert.equal(probe.feed(raw.settings([4, 65_536])).refusal(), "window-overflow FLOW_CONTROL_ERROR");
   });
 
+  it("of a stream that waits, nothing is taken before its turn", () => {
+    const probe = answering(1);
+    const stream = probe.stream(1);
+    assert.equal(probe.connection.sendData(stream, Buffer.alloc(70_000), true), 65_535);
+    probe.feed(raw.windowUpdate(0, 10_000), raw.windowUpdate(1, 10_000));
+    assert.equal(probe.connection.sendData(stream, Buffer.alloc(4465), true), 0);
+    probe.output();
+    assert.equal(probe.events.at(-1), "writable 1");
+    assert.equal(probe.connection.sendData(stream, Buffer.alloc(4465), true), 4465);
+  });
+
+  it("a head that is larger than a frame goes on in CONTINUATIONs, and only its first frame ends the stream", () => {
+    const probe = Probe.ready("server").feed(raw.headers(1, raw.GET));
+    probe.connection.sendResponse(probe.stream(1), { ...OK, headers: ["x-long", "\u00ff".repeat(40_000)] }, true);
+    const frames = raw.parseFrames(probe.output());
+    assert.deepEqual(
+      frames.map(({ flags, type }) => [type, flags]),
+      [
+        [1, 1],
+        [9, 0],
+        [9, 4],
+      ],
+    );
+    const client = Probe.ready("client", { maxListBytes: 100_000 });
+    client.get();
+    for (const { flags, payload, streamId, type } of frames) client.feed(raw.rawFrame(type, flags, streamId, payload));
+    assert.deepEqual(client.events, ["response 1 200 END"]);
+  });
+
   it("a stream that is reset while it waits is forgotten", () => {
     const probe = answering(2);
     send(probe, probe.stream(1), 100_000);

@@ -147,6 +147,20 @@ for (const [role, create, table] of [["server", serverIn, SERVER] as const, ["cl
   });
 }
 
+describe("a stream that we have reset and the peer has ended since", () => {
+  for (const [name, end] of Object.entries({
+    DATA: raw.data(1, "x", true),
+    HEADERS: raw.headers(1, ["x: y"]),
+    RST_STREAM: raw.reset(1, CANCEL),
+  })) {
+    it(`is closed: ${name} was the last frame it may have sent`, () => {
+      const probe = serverIn("reset by us").feed(raw.data(1, "x"), end);
+      assert.equal(probe.refusal(), "");
+      assert.equal(probe.feed(raw.data(1, "x")).refusal(), "closed-stream STREAM_CLOSED");
+    });
+  }
+});
+
 describe("a stream identifier that no client may use", () => {
   for (const [name, bytes] of Object.entries({
     DATA: raw.data(2, "x"),
