@@ -83,8 +83,7 @@ export class ConnectionState {
   cutOff(stream: Http2Stream, errorCode: number): void {
     if (stream.isClosed) return;
     this.writer.reset(stream.id, errorCode);
-    this.streams.close(stream, !stream.isReceiveEnded);
-    this.receiveWindows.forget(stream);
+    this.#forget(stream, !stream.isReceiveEnded);
     // A client's exchange that was answered in full before its upload was: the request is done, too.
     if (errorCode === NO_ERROR) this.budgets.exchangeDone();
   }
@@ -99,7 +98,12 @@ export class ConnectionState {
 
   /** The peer has ended the stream in both directions. */
   endedByPeer(stream: Http2Stream): void {
-    this.streams.close(stream, false);
+    this.#forget(stream, false);
+  }
+
+  #forget(stream: Http2Stream, wasCutOff: boolean): void {
+    this.streams.close(stream, wasCutOff);
+    this.sendWindows.forget(stream);
     this.receiveWindows.forget(stream);
   }
 }

@@ -25,11 +25,27 @@ export class SendWindows {
   unblockNext(): Http2Stream | null {
     while (this.#first !== null && this.connection > 0) {
       const stream = this.#dequeue(this.#first);
-      if (stream.isClosed || !stream.isBlocked || stream.sendWindow <= 0) continue;
+      if (!stream.isBlocked || stream.sendWindow <= 0) continue;
       stream.isBlocked = false;
       return stream;
     }
     return null;
+  }
+
+  /** The stream is over. Left in the queue, those of a peer that opens, resets and never grants a window would pile up. */
+  forget(stream: Http2Stream): void {
+    if (!stream.isQueued) return;
+    if (this.#first === stream) {
+      this.#dequeue(stream);
+      return;
+    }
+    let before = this.#first;
+    while (before !== null && before.next !== stream) before = before.next;
+    if (before === null) return;
+    before.next = stream.next;
+    if (this.#last === stream) this.#last = before;
+    stream.next = null;
+    stream.isQueued = false;
   }
 
   spend(stream: Http2Stream, bytes: number): void {
