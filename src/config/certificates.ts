@@ -8,6 +8,10 @@ export interface LoadedCertificate {
   readonly names: readonly string[];
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  /** With its chain. */
+  readonly certPem: string;
+  /** Secret. */
+  readonly keyPem: string;
 }
 
 export type CertificateResult =
@@ -23,7 +27,7 @@ export function loadCertificate(certPem: string, keyPem: string): CertificateRes
   if (!leaf.checkPrivateKey(key)) {
     return { ok: false, part: "key", message: "does not belong to the certificate", hint: "the certificate file must begin with the leaf" };
   }
-  return { ok: true, certificate: describe(leaf) };
+  return { ok: true, certificate: { ...describe(leaf), certPem, keyPem } };
 }
 
 /** Number of certificates in a bundle of roots; null when one of them cannot be parsed, or there is none. */
@@ -58,7 +62,7 @@ function swapHint(pem: string): string {
   return pem.includes("PRIVATE KEY-----") ? "it is a private key: are cert and key swapped?" : "expected -----BEGIN CERTIFICATE-----";
 }
 
-function describe(leaf: X509Certificate): LoadedCertificate {
+function describe(leaf: X509Certificate): Omit<LoadedCertificate, "certPem" | "keyPem"> {
   return {
     fingerprint: leaf.fingerprint256,
     names: dnsNames(leaf.subjectAltName ?? ""),

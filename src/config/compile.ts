@@ -17,6 +17,7 @@ import type {
   Snapshot,
   TelemetrySpec,
   WebSocketSpec,
+  WireSpec,
 } from "../engine/model/snapshot.js";
 import { parseDuration, parseSize } from "../engine/model/units.js";
 import { deepFreeze } from "./deep-freeze.js";
@@ -25,7 +26,7 @@ import type { DocumentPath } from "./problems.js";
 import { parseAddress } from "./schema/addresses.js";
 import type { CompleteDocument } from "./schema/document.js";
 import { filterOf } from "./schema/filters.js";
-import type { CompleteListener } from "./schema/listener.js";
+import { type CompleteListener, isWireProtocol } from "./schema/listener.js";
 import type { CompleteProvider } from "./schema/provider.js";
 import type { Service } from "./schema/service.js";
 import { placeOf, type Tree } from "./tree.js";
@@ -106,7 +107,40 @@ function compileListener(listener: CompleteListener, path: DocumentPath, input: 
     },
     webSocket: compileWebSocket(listener.webSocket),
     hardening: { ...listener.hardening },
+    wire: isWireProtocol(listener.protocol) ? compileWire(listener, path, input) : null,
   };
+}
+
+function compileWire(listener: CompleteListener, path: DocumentPath, { materials }: CompileInput): WireSpec {
+  const { tls, limits, timeouts, http2 } = listener;
+  const caPem = materials.text([...path, "tls", "clientAuth", "ca"]);
+  return {
+    tls:
+      tls === undefined
+        ? null
+        : {
+            minVersion: `TLSv${listener.minTlsVersion}`,
+            pems: tls.certificates.map((_, index) => certificatePem([...path, "tls", "certificates", index], materials)),
+            clientAuth: tls.clientAuth === undefined ? null : { isRequired: tls.clientAuth.mode === "require", caPem },
+          },
+    proxyProtocol: listener.proxyProtocol,
+    requestHeaderMs: milliseconds(timeouts.requestHeader),
+    keepAliveMs: milliseconds(timeouts.keepAlive),
+    handshakeMs: milliseconds(timeouts.handshake),
+    maxHeaderFields: limits.maxHeaderFields,
+    maxHandshakes: limits.maxHandshakes,
+    http2: {
+      maxConcurrentStreams: http2.maxConcurrentStreams,
+      streamWindowBytes: bytes(http2.streamWindow),
+      connectionWindowBytes: bytes(http2.connectionWindow),
+      pingMs: milliseconds(http2.ping),
+    },
+  };
+}
+
+function certificatePem(path: DocumentPath, materials: Materials): { cert: string; key: string } {
+  const loaded = materials.certificate(path);
+  return { cert: loaded?.certPem ?? "", key: loaded?.keyPem ?? "" };
 }
 
 function compileWebSocket(webSocket: CompleteListener["webSocket"]): WebSocketSpec {

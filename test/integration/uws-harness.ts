@@ -148,6 +148,7 @@ export function listenerSpec(options: HarnessOptions = {}): ListenerSpec {
       refuseUnderscoreHeaders: options.refuseUnderscoreHeaders ?? true,
       dropForwardedHeaders: true,
     },
+    wire: null,
   };
 }
 

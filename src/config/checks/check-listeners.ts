@@ -4,10 +4,14 @@ import { addressPlan } from "../../engine/model/address-limit.js";
 import { loadCertificate } from "../certificates.js";
 import type { DocumentPath } from "../problems.js";
 import type { CheckContext, DocumentDraft } from "./check-document.js";
+import { checkWireSettings } from "./check-wire-settings.js";
 import type { Checker } from "./checker.js";
 import { readFileAt } from "./read-text.js";
 
-type ListenerDraft = NonNullable<NonNullable<DocumentDraft["listeners"]>[number]>;
+export type ListenerDraft = NonNullable<NonNullable<DocumentDraft["listeners"]>[number]>;
+
+/** Protocol → the one of its kind with TLS. */
+const SECURE_PROTOCOLS: Readonly<Record<string, string | undefined>> = { http: "https", https: "https", h2c: "h2", h2: "h2" };
 
 const MAKE_HINT = "paths start at the YAML file; windrose certs dev makes certificates for development";
 
@@ -15,6 +19,7 @@ export function checkListeners(document: DocumentDraft, context: CheckContext): 
   (document.listeners ?? []).forEach((listener, index) => {
     if (listener === undefined) return;
     checkTls(listener, ["listeners", index], context);
+    checkWireSettings(listener, ["listeners", index], context);
     checkAddressLimit(listener, document.workers, ["listeners", index, "limits", "maxConnectionsPerAddress"], context);
     checkRepeats(listener.hostnames, ["listeners", index, "hostnames"], context.checker);
   });
@@ -23,10 +28,12 @@ export function checkListeners(document: DocumentDraft, context: CheckContext): 
 function checkTls(listener: ListenerDraft, path: DocumentPath, context: CheckContext): void {
   const { checker } = context;
   const hasTls = checker.isWritten([...path, "tls"]);
-  if (listener.protocol === "https" && !hasTls) {
-    checker.error([...path, "protocol"], "https needs tls", "add tls: {certificates: [{cert: …, key: …}]}");
+  const secure = SECURE_PROTOCOLS[listener.protocol ?? ""];
+  if (secure === listener.protocol && !hasTls) {
+    checker.error([...path, "protocol"], `${secure} needs tls`, "add tls: {certificates: [{cert: …, key: …}]}");
+  } else if (secure !== listener.protocol && hasTls) {
+    checker.error([...path, "tls"], `has no place on an ${listener.protocol} listener`, `write protocol: ${secure}`);
   }
-  if (listener.protocol === "http" && hasTls) checker.error([...path, "tls"], "has no place on an http listener", "write protocol: https");
   const firstByName = new Map<string, DocumentPath>();
   (listener.tls?.certificates ?? []).forEach((certificate, index) => {
     const at = [...path, "tls", "certificates", index];

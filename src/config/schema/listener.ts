@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Direction } from "../../engine/model/snapshot.js";
 import { DURATION_PATTERN, parseDuration } from "../../engine/model/units.js";
 import { bindAddress, boundedSize, cidr, duration, type Flaw, filePath, hostname, isDurationOk, name, size, text } from "./values.js";
+import { clientAuth, http2, proxyProtocol, tlsVersion, wireLimits, wireTimeouts } from "./wire-listener.js";
 
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const MAX_QUEUE_BYTES = 1024 * 1024 * 1024;
@@ -20,10 +21,14 @@ const tls = z.strictObject({
     .array(certificate)
     .min(1)
     .describe("Chosen by SNI from the DNS names in each certificate; the first one is served when nothing fits."),
+  minVersion: tlsVersion().optional(),
+  clientAuth: clientAuth.optional().describe("Clients are asked for a certificate. Default: they are not. h2 listeners only."),
 });
 
 const limits = z.strictObject({
-  maxHeaderBytes: size().default("16KiB").describe("Request line and fields together; more is answered with 431."),
+  maxHeaderBytes: size()
+    .optional()
+    .describe("Request line and fields together; more is answered with 431. Default: 16KiB on http and https, 60KiB on h2 and h2c."),
   maxBodyBytes: size().optional().describe("Request body; 0: unlimited. Default: 10MiB on ingress, unlimited elsewhere."),
   minBodyBytesPerSecond: size()
     .default(240)
@@ -51,6 +56,7 @@ const limits = z.strictObject({
         "namespace, which may take a tenth of a core in the primary. Danger: whatever hides addresses (a load balancer, NAT, a container's " +
         "port forwarding) makes many callers one.",
     ),
+  ...wireLimits,
 });
 
 /** Shorter, connections that the engine keeps open although they are idle would pass for young ones again. */
@@ -71,8 +77,9 @@ const timeouts = z.strictObject({
     .describe(
       "Connections that have reached three quarters of this age are told to close with their next response (Connection: close), all of them " +
         "once they have reached it; 0s: never, else at least 1m. Spreads clients over instances again. Costs memory for seven sets of " +
-        "certificates, and a TLS session is resumed only while connections of its time are accepted.",
+        "certificates on https, where a TLS session is resumed only while connections of its time are accepted.",
     ),
+  ...wireTimeouts,
 });
 
 const webSocket = z.strictObject({
@@ -115,13 +122,20 @@ export const listenerSchema = z.strictObject({
     .default("ingress")
     .describe("ingress: strangers come in; egress: our services go out; inbound and outbound: service to service."),
   bind: bindAddress().describe("host:port, such as 0.0.0.0:8443 or [::1]:8080."),
-  protocol: z.enum(["http", "https"]).describe("HTTP/1.1 and WebSocket, plain or over TLS."),
-  tls: tls.optional().describe("For protocol https."),
+  protocol: z
+    .enum(["http", "https", "h2", "h2c"])
+    .describe(
+      "http, https: HTTP/1.1 and WebSocket, plain or over TLS. h2: HTTP/2 and HTTP/1.1 on one TLS port, as ALPN says; " +
+        "h2c: both on one plain port, as the first bytes say (RFC 9113 §3.3).",
+    ),
+  tls: tls.optional().describe("For protocols https and h2."),
   hostnames: z.array(hostname()).default([]).describe("Hosts served here, exact or *.example.com; others get 421. Empty: every host."),
-  trustedProxies: z.array(cidr()).default([]).describe("CIDRs whose X-Forwarded-* are believed."),
+  trustedProxies: z.array(cidr()).default([]).describe("CIDRs whose X-Forwarded-* and PROXY protocol are believed."),
+  proxyProtocol,
   limits: limits.prefault({}),
   timeouts: timeouts.prefault({}),
   webSocket: webSocket.prefault({}).describe("Limits of WebSockets; every route accepts upgrades, and the service decides."),
+  http2: http2.prefault({}).describe("Streams and windows of HTTP/2. h2 and h2c listeners only."),
   hardening: hardening.prefault({}).describe("Default: everything on for ingress, everything off elsewhere."),
 });
 
@@ -134,6 +148,11 @@ function isIdleTimeoutOk(value: string): Flaw | null {
 
 export type Listener = z.output<typeof listenerSchema>;
 
+/** Carried by our own codecs. */
+export function isWireProtocol(protocol: Listener["protocol"] | undefined): boolean {
+  return protocol === "h2" || protocol === "h2c";
+}
+
 /** The defaults that depend on who connects. */
 const DIRECTION_DEFAULTS: Readonly<Record<Direction, { readonly maxBodyBytes: string | number; readonly isHardened: boolean }>> = {
   ingress: { maxBodyBytes: "10MiB", isHardened: true },
@@ -143,16 +162,23 @@ const DIRECTION_DEFAULTS: Readonly<Record<Direction, { readonly maxBodyBytes: st
 };
 
 export type CompleteListener = Listener & {
-  limits: { maxBodyBytes: string | number };
+  limits: { maxBodyBytes: string | number; maxHeaderBytes: string | number };
+  minTlsVersion: "1.2" | "1.3";
   hardening: Record<keyof z.output<typeof hardening>, boolean>;
 };
 
 export function completeListener(listener: Listener): CompleteListener {
   const { maxBodyBytes, isHardened } = DIRECTION_DEFAULTS[listener.direction];
   const written = listener.hardening;
+  const { limits } = listener;
   return {
     ...listener,
-    limits: { ...listener.limits, maxBodyBytes: listener.limits.maxBodyBytes ?? maxBodyBytes },
+    limits: {
+      ...limits,
+      maxBodyBytes: limits.maxBodyBytes ?? maxBodyBytes,
+      maxHeaderBytes: limits.maxHeaderBytes ?? (isWireProtocol(listener.protocol) ? "60KiB" : "16KiB"),
+    },
+    minTlsVersion: listener.tls?.minVersion ?? (listener.direction === "inbound" ? "1.3" : "1.2"),
     hardening: {
       normalisePath: written.normalisePath ?? isHardened,
       refuseEncodedSlashes: written.refuseEncodedSlashes ?? isHardened,

@@ -5,7 +5,6 @@
 
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   "": ["identity", "registry", "policies"],
-  "listeners.tls": ["clientAuth"],
   "routes.filters": ["cors", "authorize", "mirror"],
   "routes.backends": ["subset"],
   services: ["mesh", "health", "outlier"],
@@ -16,7 +15,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
 };
 
 const VALUES: Readonly<Record<string, readonly string[]>> = {
-  "listeners.protocol": ["h2", "h2c", "tls", "tcp", "connect"],
+  "listeners.protocol": ["tls", "tcp", "connect"],
   "services.protocol": ["h2", "h2c"],
   "services.balance.algorithm": ["ewma", "ringHash", "maglev"],
   "routes.match.path.type": ["RegularExpression"],

@@ -20,7 +20,7 @@ export interface Snapshot {
 }
 
 export type Direction = "ingress" | "egress" | "inbound" | "outbound";
-export type ListenerProtocol = "http" | "https";
+export type ListenerProtocol = "http" | "https" | "h2" | "h2c";
 
 export interface ListenerSpec {
   readonly name: string;
@@ -36,6 +36,50 @@ export interface ListenerSpec {
   readonly timeouts: ListenerTimeouts;
   readonly webSocket: WebSocketSpec;
   readonly hardening: HardeningSpec;
+  /** What only listeners on our own codecs can do (`h2`, `h2c`); null on all others. */
+  readonly wire: WireSpec | null;
+}
+
+export interface WireSpec {
+  /** Null for `h2c`. */
+  readonly tls: WireTlsSpec | null;
+  /** Read from peers in `trustedProxies` only, before TLS. `required`: everything else is closed. */
+  readonly proxyProtocol: "off" | "optional" | "required";
+  /** From the first byte of a request to the end of its head, and for a PROXY header; 0 disables. */
+  readonly requestHeaderMs: number;
+  /** A connection without a request is closed after this; 0: never. */
+  readonly keepAliveMs: number;
+  /** TLS handshake, from accept; never 0. */
+  readonly handshakeMs: number;
+  /** Field lines of one head or trailer section. */
+  readonly maxHeaderFields: number;
+  /** TLS handshakes under way, per worker; above it the oldest is closed. */
+  readonly maxHandshakes: number;
+  readonly http2: Http2Spec;
+}
+
+export interface WireTlsSpec {
+  readonly minVersion: "TLSv1.2" | "TLSv1.3";
+  /** In the order of `ListenerTlsSpec.certificates`: workers read no files. Secret. */
+  readonly pems: readonly { readonly cert: string; readonly key: string }[];
+  /** Null: clients are not asked for a certificate. */
+  readonly clientAuth: ClientAuthSpec | null;
+}
+
+export interface ClientAuthSpec {
+  /** False: a client may have none; one that it shows must be valid all the same. */
+  readonly isRequired: boolean;
+  /** PEM of the trusted roots. */
+  readonly caPem: string;
+}
+
+export interface Http2Spec {
+  readonly maxConcurrentStreams: number;
+  /** What a client may send ahead, per stream and per connection. */
+  readonly streamWindowBytes: number;
+  readonly connectionWindowBytes: number;
+  /** A connection with open streams that is silent for so long is pinged, and given up after as long again; 0 disables. */
+  readonly pingMs: number;
 }
 
 export interface ListenerTlsSpec {

@@ -31,6 +31,22 @@ test("a listener without direction is ingress, hardened and limited", () => {
     timeouts: { requestMs: 60_000, streamIdleMs: 300_000, connectionAgeMs: 0 },
     webSocket: { maxMessageBytes: 1_048_576, maxQueueBytes: 1_048_576, idleMs: 120_000, maxAgeMs: 0, isCompressed: false },
     hardening: { normalisePath: true, refuseEncodedSlashes: true, refuseUnderscoreHeaders: true, dropForwardedHeaders: true },
+    wire: null,
+  });
+});
+
+test("a listener on our own codecs takes larger heads and has timeouts and limits of its own", () => {
+  const [listener] = accept('listeners: [{ name: a, bind: "127.0.0.1:1", protocol: h2c }]').snapshot.listeners;
+  assert.equal(listener?.limits.maxHeaderBytes, 61_440);
+  assert.deepEqual(listener?.wire, {
+    tls: null,
+    proxyProtocol: "off",
+    requestHeaderMs: 10_000,
+    keepAliveMs: 75_000,
+    handshakeMs: 10_000,
+    maxHeaderFields: 98,
+    maxHandshakes: 1_000,
+    http2: { maxConcurrentStreams: 100, streamWindowBytes: 65_536, connectionWindowBytes: 1_048_576, pingMs: 30_000 },
   });
 });
 

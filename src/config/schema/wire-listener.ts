@@ -1,0 +1,80 @@
+/** What only `h2` and `h2c` listeners can be told: client certificates, PROXY protocol, timeouts and limits of connections, HTTP/2. */
+import { z } from "zod";
+import { boundedSize, duration, filePath, positiveDuration, textOrFile } from "./values.js";
+
+const MAX_HEADER_FIELDS = 1_000;
+/** RFC 9113 §6.9.1. */
+const MAX_WINDOW_BYTES = 2 ** 31 - 1;
+/** RFC 9113 §6.5.2: the window of a connection begins with this and only grows. */
+const INITIAL_WINDOW_BYTES = 65_535;
+
+export const clientAuth = z.strictObject({
+  mode: z
+    .enum(["require", "optional"])
+    .describe("require: no handshake without a certificate; optional: a client may have none, but one that it shows must be valid."),
+  ca: textOrFile(filePath()).describe(
+    "PEM file of the roots that client certificates must lead to. Nothing else is trusted, the system's roots neither.",
+  ),
+});
+
+export const tlsVersion = () =>
+  z.enum(["1.2", "1.3"]).describe("Oldest TLS version. Default: 1.3 on inbound listeners, 1.2 elsewhere; h2 listeners only.");
+
+export const proxyProtocol = z
+  .enum(["off", "optional", "required"])
+  .default("off")
+  .describe(
+    "PROXY protocol v1 and v2 (HAProxy's), before TLS: the address that it tells takes the peer's place. It is read from peers in trustedProxies only. " +
+      "optional: a connection of theirs may begin with it; required: it must, and connections of anybody else are closed. h2 and h2c listeners only.",
+  );
+
+/** Beside those that every listener has. */
+export const wireLimits = {
+  maxHeaderFields: z
+    .int()
+    .min(8)
+    .max(MAX_HEADER_FIELDS)
+    .default(98)
+    .describe("Fields of one request head, and of its trailers; more are answered with 431. h2 and h2c listeners only."),
+  maxHandshakes: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1_000)
+    .describe("TLS handshakes under way per worker; one more closes the oldest. h2 listeners only."),
+};
+
+export const wireTimeouts = {
+  requestHeader: duration()
+    .default("10s")
+    .describe(
+      "From the first byte of a request to the end of its head, answered with 408, and for a PROXY header; 0s disables. h2 and h2c listeners only.",
+    ),
+  keepAlive: duration()
+    .default("75s")
+    .describe(
+      "A connection without a request is closed after this; 0s: never. Longer than a load balancer in front keeps it, or it sends " +
+        "requests into closed connections. h2 and h2c listeners only.",
+    ),
+  handshake: positiveDuration().default("10s").describe("TLS handshake, from the first packet to its end. h2 listeners only."),
+};
+
+export const http2 = z.strictObject({
+  maxConcurrentStreams: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(100)
+    .describe("Requests under way on one connection (RFC 9113 §5.1.2); more are refused and may be repeated."),
+  streamWindow: boundedSize(1_024, MAX_WINDOW_BYTES)
+    .default("64KiB")
+    .describe(
+      "Body bytes of one request that may be on their way (RFC 9113 §6.9). Larger: faster uploads over long distances, more memory.",
+    ),
+  connectionWindow: boundedSize(INITIAL_WINDOW_BYTES, MAX_WINDOW_BYTES)
+    .default("1MiB")
+    .describe("The same for all requests of one connection together; at least 65535."),
+  ping: duration()
+    .default("30s")
+    .describe("A connection with requests under way that is silent for this long is pinged, and closed after as long again; 0s disables."),
+});
