@@ -26,7 +26,7 @@ import type { DocumentPath } from "./problems.js";
 import { parseAddress } from "./schema/addresses.js";
 import type { CompleteDocument } from "./schema/document.js";
 import { filterOf } from "./schema/filters.js";
-import { type CompleteListener, isWireProtocol } from "./schema/listener.js";
+import { type CompleteListener, isWireProtocol, wireTlsSettings, withWireDefaults } from "./schema/listener.js";
 import type { CompleteProvider } from "./schema/provider.js";
 import type { Service } from "./schema/service.js";
 import { placeOf, type Tree } from "./tree.js";
@@ -112,23 +112,24 @@ function compileListener(listener: CompleteListener, path: DocumentPath, input: 
 }
 
 function compileWire(listener: CompleteListener, path: DocumentPath, { materials }: CompileInput): WireSpec {
-  const { tls, limits, timeouts, http2 } = listener;
+  const { tls, proxyProtocol, limits, timeouts, http2 } = withWireDefaults(listener);
+  const { minVersion, handshake, maxHandshakes } = wireTlsSettings(listener);
   const caPem = materials.text([...path, "tls", "clientAuth", "ca"]);
   return {
     tls:
       tls === undefined
         ? null
         : {
-            minVersion: `TLSv${listener.minTlsVersion}`,
+            minVersion: `TLSv${minVersion}`,
+            handshakeMs: milliseconds(handshake),
+            maxHandshakes,
             pems: tls.certificates.map((_, index) => certificatePem([...path, "tls", "certificates", index], materials)),
             clientAuth: tls.clientAuth === undefined ? null : { isRequired: tls.clientAuth.mode === "require", caPem },
           },
-    proxyProtocol: listener.proxyProtocol,
+    proxyProtocol,
     requestHeaderMs: milliseconds(timeouts.requestHeader),
     keepAliveMs: milliseconds(timeouts.keepAlive),
-    handshakeMs: milliseconds(timeouts.handshake),
     maxHeaderFields: limits.maxHeaderFields,
-    maxHandshakes: limits.maxHandshakes,
     http2: {
       maxConcurrentStreams: http2.maxConcurrentStreams,
       streamWindowBytes: bytes(http2.streamWindow),

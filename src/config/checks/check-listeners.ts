@@ -29,6 +29,7 @@ function checkTls(listener: ListenerDraft, path: DocumentPath, context: CheckCon
   const { checker } = context;
   const hasTls = checker.isWritten([...path, "tls"]);
   const secure = SECURE_PROTOCOLS[listener.protocol ?? ""];
+  if (secure === undefined) return;
   if (secure === listener.protocol && !hasTls) {
     checker.error([...path, "protocol"], `${secure} needs tls`, "add tls: {certificates: [{cert: …, key: …}]}");
   } else if (secure !== listener.protocol && hasTls) {

@@ -32,7 +32,7 @@ export function checkWireSettings(listener: ListenerDraft, path: DocumentPath, c
   checkProxyProtocol(listener, path, checker);
   readRoots([...path, "tls", "clientAuth", "ca"], listener.tls?.clientAuth?.ca, context);
   if (checker.isWritten([...path, "webSocket"]))
-    checker.error([...path, "webSocket"], "has no effect: h2 and h2c listeners do not carry WebSockets yet");
+    checker.warn([...path, "webSocket"], "has no effect: h2 and h2c listeners do not carry WebSockets yet");
 }
 
 function refuseWritten(settings: readonly DocumentPath[], path: DocumentPath, checker: Checker, message: string): void {

@@ -3,7 +3,16 @@ import { z } from "zod";
 import type { Direction } from "../../engine/model/snapshot.js";
 import { DURATION_PATTERN, parseDuration } from "../../engine/model/units.js";
 import { bindAddress, boundedSize, cidr, duration, type Flaw, filePath, hostname, isDurationOk, name, size, text } from "./values.js";
-import { clientAuth, http2, proxyProtocol, tlsVersion, wireLimits, wireTimeouts } from "./wire-listener.js";
+import {
+  clientAuth,
+  http2,
+  proxyProtocol,
+  tlsVersion,
+  WIRE_DEFAULTS,
+  WIRE_TLS_DEFAULTS,
+  wireLimits,
+  wireTimeouts,
+} from "./wire-listener.js";
 
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const MAX_QUEUE_BYTES = 1024 * 1024 * 1024;
@@ -135,7 +144,7 @@ export const listenerSchema = z.strictObject({
   limits: limits.prefault({}),
   timeouts: timeouts.prefault({}),
   webSocket: webSocket.prefault({}).describe("Limits of WebSockets; every route accepts upgrades, and the service decides."),
-  http2: http2.prefault({}).describe("Streams and windows of HTTP/2. h2 and h2c listeners only."),
+  http2: http2.optional().describe("Streams and windows of HTTP/2. h2 and h2c listeners only."),
   hardening: hardening.prefault({}).describe("Default: everything on for ingress, everything off elsewhere."),
 });
 
@@ -163,11 +172,50 @@ const DIRECTION_DEFAULTS: Readonly<Record<Direction, { readonly maxBodyBytes: st
 
 export type CompleteListener = Listener & {
   limits: { maxBodyBytes: string | number; maxHeaderBytes: string | number };
-  minTlsVersion: "1.2" | "1.3";
   hardening: Record<keyof z.output<typeof hardening>, boolean>;
 };
 
-export function completeListener(listener: Listener): CompleteListener {
+/** Only what a listener carries out is filled in, so that a complete document is a valid one. */
+export type WireListener = Listener & {
+  proxyProtocol: "off" | "optional" | "required";
+  limits: { maxHeaderFields: number };
+  timeouts: { requestHeader: string; keepAlive: string };
+  http2: z.output<typeof http2>;
+};
+
+export function withWireDefaults(listener: Listener): WireListener {
+  const { maxHandshakes, handshake } = wireTlsSettings(listener);
+  const isTls = listener.protocol === "h2";
+  const { limits, timeouts } = listener;
+  return {
+    ...listener,
+    proxyProtocol: listener.proxyProtocol ?? WIRE_DEFAULTS.proxyProtocol,
+    limits: {
+      ...limits,
+      maxHeaderFields: limits.maxHeaderFields ?? WIRE_DEFAULTS.limits.maxHeaderFields,
+      ...(isTls ? { maxHandshakes } : {}),
+    },
+    timeouts: {
+      ...timeouts,
+      requestHeader: timeouts.requestHeader ?? WIRE_DEFAULTS.timeouts.requestHeader,
+      keepAlive: timeouts.keepAlive ?? WIRE_DEFAULTS.timeouts.keepAlive,
+      ...(isTls ? { handshake } : {}),
+    },
+    http2: listener.http2 ?? WIRE_DEFAULTS.http2,
+  };
+}
+
+/** The parts that only TLS on our own codecs has. */
+export function wireTlsSettings({ direction, tls, limits, timeouts }: Listener) {
+  return {
+    minVersion: tls?.minVersion ?? (direction === "inbound" ? "1.3" : "1.2"),
+    handshake: timeouts.handshake ?? WIRE_TLS_DEFAULTS.timeouts.handshake,
+    maxHandshakes: limits.maxHandshakes ?? WIRE_TLS_DEFAULTS.limits.maxHandshakes,
+  } as const;
+}
+
+export function completeListener(given: Listener): CompleteListener {
+  const listener = isWireProtocol(given.protocol) ? withWireDefaults(given) : given;
   const { maxBodyBytes, isHardened } = DIRECTION_DEFAULTS[listener.direction];
   const written = listener.hardening;
   const { limits } = listener;
@@ -178,7 +226,6 @@ export function completeListener(listener: Listener): CompleteListener {
       maxBodyBytes: limits.maxBodyBytes ?? maxBodyBytes,
       maxHeaderBytes: limits.maxHeaderBytes ?? (isWireProtocol(listener.protocol) ? "60KiB" : "16KiB"),
     },
-    minTlsVersion: listener.tls?.minVersion ?? (listener.direction === "inbound" ? "1.3" : "1.2"),
     hardening: {
       normalisePath: written.normalisePath ?? isHardened,
       refuseEncodedSlashes: written.refuseEncodedSlashes ?? isHardened,

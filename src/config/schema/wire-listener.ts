@@ -1,4 +1,7 @@
-/** What only `h2` and `h2c` listeners can be told: client certificates, PROXY protocol, timeouts and limits of connections, HTTP/2. */
+/**
+ * What only `h2` and `h2c` listeners can be told: client certificates, PROXY protocol, timeouts and limits of connections,
+ * HTTP/2. Optional, because other listeners refuse it; the defaults are at the end.
+ */
 import { z } from "zod";
 import { boundedSize, duration, filePath, positiveDuration, textOrFile } from "./values.js";
 
@@ -22,10 +25,10 @@ export const tlsVersion = () =>
 
 export const proxyProtocol = z
   .enum(["off", "optional", "required"])
-  .default("off")
+  .optional()
   .describe(
     "PROXY protocol v1 and v2 (HAProxy's), before TLS: the address that it tells takes the peer's place. It is read from peers in trustedProxies only. " +
-      "optional: a connection of theirs may begin with it; required: it must, and connections of anybody else are closed. h2 and h2c listeners only.",
+      "optional: a connection of theirs may begin with it; required: it must, and connections of anybody else are closed. Default: off. h2 and h2c listeners only.",
   );
 
 /** Beside those that every listener has. */
@@ -34,29 +37,30 @@ export const wireLimits = {
     .int()
     .min(8)
     .max(MAX_HEADER_FIELDS)
-    .default(98)
-    .describe("Fields of one request head, and of its trailers; more are answered with 431. h2 and h2c listeners only."),
+    .optional()
+    .describe("Fields of one request head, and of its trailers; more are answered with 431. Default: 98. h2 and h2c listeners only."),
   maxHandshakes: z
     .int()
     .min(1)
     .max(100_000)
-    .default(1_000)
-    .describe("TLS handshakes under way per worker; one more closes the oldest. h2 listeners only."),
+    .optional()
+    .describe("TLS handshakes under way per worker; one more closes the oldest. Default: 1000. h2 listeners only."),
 };
 
 export const wireTimeouts = {
   requestHeader: duration()
-    .default("10s")
+    .optional()
     .describe(
-      "From the first byte of a request to the end of its head, answered with 408, and for a PROXY header; 0s disables. h2 and h2c listeners only.",
+      "From the first byte of a request to the end of its head, answered with 408, and for a PROXY header; 0s disables. Default: 10s. " +
+        "h2 and h2c listeners only.",
     ),
   keepAlive: duration()
-    .default("75s")
+    .optional()
     .describe(
       "A connection without a request is closed after this; 0s: never. Longer than a load balancer in front keeps it, or it sends " +
-        "requests into closed connections. h2 and h2c listeners only.",
+        "requests into closed connections. Default: 75s. h2 and h2c listeners only.",
     ),
-  handshake: positiveDuration().default("10s").describe("TLS handshake, from the first packet to its end. h2 listeners only."),
+  handshake: positiveDuration().optional().describe("TLS handshake, from the first packet to its end. Default: 10s. h2 listeners only."),
 };
 
 export const http2 = z.strictObject({
@@ -78,3 +82,12 @@ export const http2 = z.strictObject({
     .default("30s")
     .describe("A connection with requests under way that is silent for this long is pinged, and closed after as long again; 0s disables."),
 });
+
+export const WIRE_DEFAULTS = {
+  proxyProtocol: "off",
+  limits: { maxHeaderFields: 98 },
+  timeouts: { requestHeader: "10s", keepAlive: "75s" },
+  http2: http2.parse({}),
+} as const;
+
+export const WIRE_TLS_DEFAULTS = { limits: { maxHandshakes: 1_000 }, timeouts: { handshake: "10s" } } as const;

@@ -49,17 +49,17 @@ export interface WireSpec {
   readonly requestHeaderMs: number;
   /** A connection without a request is closed after this; 0: never. */
   readonly keepAliveMs: number;
-  /** TLS handshake, from accept; never 0. */
-  readonly handshakeMs: number;
   /** Field lines of one head or trailer section. */
   readonly maxHeaderFields: number;
-  /** TLS handshakes under way, per worker; above it the oldest is closed. */
-  readonly maxHandshakes: number;
   readonly http2: Http2Spec;
 }
 
 export interface WireTlsSpec {
   readonly minVersion: "TLSv1.2" | "TLSv1.3";
+  /** From accept, or from the end of a PROXY header; never 0. */
+  readonly handshakeMs: number;
+  /** Handshakes under way, per worker; above it the oldest is closed. */
+  readonly maxHandshakes: number;
   /** In the order of `ListenerTlsSpec.certificates`: workers read no files. Secret. */
   readonly pems: readonly { readonly cert: string; readonly key: string }[];
   /** Null: clients are not asked for a certificate. */

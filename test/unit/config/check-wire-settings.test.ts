@@ -21,6 +21,8 @@ test("an h2 listener carries its certificates and the roots of its clients as te
   assert.ok(result.ok);
   assert.deepEqual(result.snapshot.listeners[0]?.wire?.tls, {
     minVersion: "TLSv1.2",
+    handshakeMs: 10_000,
+    maxHandshakes: 1_000,
     pems: [{ cert, key }],
     clientAuth: { isRequired: false, caPem: roots },
   });
@@ -70,7 +72,6 @@ const REFUSED: readonly (readonly [string, string, RegExp])[] = [
   ["fields on http", "protocol: http, limits: { maxHeaderFields: 50 }", /limits\.maxHeaderFields is possible on h2/],
   ["a handshake without TLS", "protocol: h2c, timeouts: { handshake: 5s }", /timeouts\.handshake has no effect without TLS/],
   ["PROXY protocol from nobody", "protocol: h2c, proxyProtocol: required", /proxyProtocol needs trustedProxies/],
-  ["WebSocket settings", "protocol: h2c, webSocket: { maxAge: 1h }", /webSocket has no effect: h2 and h2c listeners do not carry/],
   [
     "a connection window below the standard's",
     "protocol: h2c, http2: { connectionWindow: 1KiB }",

@@ -43,9 +43,7 @@ test("a listener on our own codecs takes larger heads and has timeouts and limit
     proxyProtocol: "off",
     requestHeaderMs: 10_000,
     keepAliveMs: 75_000,
-    handshakeMs: 10_000,
     maxHeaderFields: 98,
-    maxHandshakes: 1_000,
     http2: { maxConcurrentStreams: 100, streamWindowBytes: 65_536, connectionWindowBytes: 1_048_576, pingMs: 30_000 },
   });
 });

@@ -55,3 +55,15 @@ test("what is shown is a document again, with the same meaning", () => {
   assert.ok(second.ok);
   assert.equal(second.snapshot.version, first.snapshot.version);
 });
+
+test("so is a listener on our own codecs, with the defaults of its own", () => {
+  const text = 'listeners: [{ name: a, bind: "127.0.0.1:1", protocol: h2c, http2: { maxConcurrentStreams: 7 } }]';
+  const first = parseConfig(text, "t.yaml", { env: {} });
+  assert.ok(first.ok);
+  const shown = JSON.stringify(redactDocument(first.document));
+  assert.match(shown, /"keepAlive":"75s"/);
+  assert.match(shown, /"maxConcurrentStreams":7,"streamWindow":"64KiB"/);
+  const second = parseConfig(shown, "t.yaml", { env: {} });
+  assert.ok(second.ok);
+  assert.equal(second.snapshot.version, first.snapshot.version);
+});

@@ -88,7 +88,7 @@ const DOCUMENT_CASES: readonly (readonly [string, string, RegExp])[] = [
     /listeners\[0\]\.protocol "tcp" is not available yet in this version/,
   ],
   ["an unknown protocol", 'listeners: [{ name: a, bind: "1.2.3.4:1", protocol: ftp }]', /"ftp" is not one of http, https, h2, h2c/],
-  ["a missing protocol", 'listeners: [{ name: a, bind: "1.2.3.4:1" }]', /listeners\[0\]\.protocol is missing: http, https, h2 or h2c/],
+  ["a missing protocol", 'listeners: [{ name: a, bind: "1.2.3.4:1" }]', /listeners\[0\]\.protocol is missing: http or https or h2 or h2c/],
   ["a port without address", 'listeners: [{ name: a, bind: ":80", protocol: http }]', /\(write the address too: 0\.0\.0\.0:80\)/],
   ["a port out of range", 'listeners: [{ name: a, bind: "1.2.3.4:65536", protocol: http }]', /is not an address to listen on/],
   [
