@@ -199,6 +199,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     if (backend === undefined) return this.fail("no-healthy-endpoint", "the route has no backend with weight");
     this.#service = backend.service;
     noteRequest(backend.service.retryBudget, this.startedAt);
+    if (this.#body !== null) this.#downstream.wantBody?.();
     const endpoint = backend.service.picker.pick(Math.random(), null);
     if (endpoint === null) return this.fail("no-healthy-endpoint", "no endpoint can take traffic");
     this.#startAttempt(endpoint, false);
@@ -324,7 +325,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
   attemptEnd(trailers: HeaderList | null): void {
     this.#attempt = null;
     if (this.bodyTransform?.changesResponse === true) this.#endTransformed(this.bodyTransform, trailers);
-    else this.#downstream.end(trailers ?? undefined);
+    else this.#downstream.end(trailers);
     this.#complete();
   }
 

@@ -21,7 +21,7 @@ export interface Downstream {
    * `bodyLength`: exact bytes that `write` will bring, -1 when unknown. For HEAD, the length a GET would have had.
    */
   writeHead(status: number, headers: readonly string[], bodyLength: number): void;
-  /** `chunk` is borrowed for the duration of the call. False: stop until `onDrain`. */
+  /** `chunk` is borrowed for the duration of the call; it may wait until the end of the turn. False: stop until `onDrain`. */
   write(chunk: Uint8Array): boolean;
   /**
    * A 1xx response ahead of the head, never 100 or 101; `headers` as in `writeHead`. Dropped where this kind of listener or
@@ -30,10 +30,10 @@ export interface Downstream {
   writeInterim(status: number, headers: readonly string[]): void;
   /** Unsays `writeHead` and what was written since, as long as no byte has left. False: too late. */
   takeBack(): boolean;
-  /** Lets a stated head leave although no body byte has come yet. */
+  /** Lets a stated head leave although no body byte has come yet, and what was written. */
   flush(): void;
   /** `trailers` are dropped where this kind of listener, or the framing, has no place for them. */
-  end(trailers?: readonly string[]): void;
+  end(trailers?: readonly string[] | null): void;
   /** Breaks the response so that the client cannot take it for complete. */
   abort(): void;
   /**
@@ -44,6 +44,8 @@ export interface Downstream {
   /** Stop delivering `onBody` until `resumeBody`. */
   pauseBody(): void;
   resumeBody(): void;
+  /** The request has passed its filters: a client that waits for `100 Continue` may begin. Absent where it has been told so already. */
+  wantBody?(): void;
 }
 
 /** The exchange, as the listener sees it. */
@@ -152,8 +154,14 @@ export interface SocketBudget {
   closedUpstream(): void;
 }
 
-/** Why a listener closed a connection as soon as it was accepted. */
-export type ConnectionRefusal = "max-connections" | "max-connections-per-address" | "open-files";
+/** Why a listener closed a connection before it served anything; the last three only where the gateway speaks TLS or PROXY itself. */
+export type ConnectionRefusal =
+  | "max-connections"
+  | "max-connections-per-address"
+  | "open-files"
+  | "too-many-handshakes"
+  | "handshake"
+  | "proxy-header";
 
 // ── Filters ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,7 +8,7 @@ import { boundedSize, duration, filePath, positiveDuration, textOrFile } from ".
 const MAX_HEADER_FIELDS = 1_000;
 /** RFC 9113 §6.9.1. */
 const MAX_WINDOW_BYTES = 2 ** 31 - 1;
-/** RFC 9113 §6.5.2: the window of a connection begins with this and only grows. */
+/** RFC 9113 §6.9.2: clients begin with this before they have heard of anything else. */
 const INITIAL_WINDOW_BYTES = 65_535;
 
 export const clientAuth = z.strictObject({
@@ -70,10 +70,10 @@ export const http2 = z.strictObject({
     .max(10_000)
     .default(100)
     .describe("Requests under way on one connection (RFC 9113 §5.1.2); more are refused and may be repeated."),
-  streamWindow: boundedSize(1_024, MAX_WINDOW_BYTES)
+  streamWindow: boundedSize(INITIAL_WINDOW_BYTES, MAX_WINDOW_BYTES)
     .default("64KiB")
     .describe(
-      "Body bytes of one request that may be on their way (RFC 9113 §6.9). Larger: faster uploads over long distances, more memory.",
+      "Body bytes of one request that may be on their way (RFC 9113 §6.9); at least 65535. Larger: faster uploads over long distances, more memory.",
     ),
   connectionWindow: boundedSize(INITIAL_WINDOW_BYTES, MAX_WINDOW_BYTES)
     .default("1MiB")

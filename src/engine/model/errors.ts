@@ -32,6 +32,9 @@ export const ERRORS = Object.freeze({
   /** RFC 6455 §4.4; the reply names the version that is spoken. */
   "websocket-version": facts(426, "DP", "downstream", "WebSocket version not supported"),
   "method-not-supported": facts(501, "DP", "downstream", "Method not supported"),
+  "target-too-long": facts(414, "DL", "downstream", "Request target too long"),
+  "version-not-supported": facts(505, "DP", "downstream", "HTTP version not supported"),
+  "coding-not-supported": facts(501, "DP", "downstream", "Transfer coding not supported"),
   "host-misdirected": facts(421, "NR", "downstream", "Host is not served here"),
   "downstream-abort": facts(499, "DC", "downstream", "Client closed the connection"),
 

@@ -35,8 +35,10 @@ export class RequestHead implements RequestFacts {
   isWebSocket: boolean;
   /** `te: trailers`: the client reads trailers of a response (RFC 9110 §6.5.1); gRPC asks for it. */
   acceptsTrailers: boolean;
-  /** Textual IP of the TCP peer, IPv4-mapped IPv6 unwrapped. */
+  /** Textual IP of the TCP peer (or of whom a trusted PROXY header names), IPv4-mapped IPv6 unwrapped. */
   remoteAddress: string;
+  /** Who the peer has proved to be with its certificate; null when it was not asked or has none. */
+  peer: PeerIdentity | null;
 
   constructor(method: string, scheme: "http" | "https", authority: string, path: string, query: string | undefined, headers: HeaderList) {
     this.method = method;
@@ -50,7 +52,21 @@ export class RequestHead implements RequestFacts {
     this.isWebSocket = false;
     this.acceptsTrailers = false;
     this.remoteAddress = "";
+    this.peer = null;
   }
+}
+
+/** From a client certificate that the listener's roots vouch for and that is valid now. */
+export interface PeerIdentity {
+  /** In the order of the certificate, as `C=DE,O=Example,CN=client`. */
+  readonly subject: string;
+  /** Subject alternative names, lower case. */
+  readonly dnsNames: readonly string[];
+  readonly uris: readonly string[];
+  /** `spiffe://…` when it is the only URI (X509-SVID §2), else "". */
+  readonly spiffeId: string;
+  /** SHA-256 of the certificate, `AB:CD:…`. */
+  readonly fingerprint: string;
 }
 
 /** Who the request is for, from a verified JWT. */

@@ -82,7 +82,7 @@ export function gate(method: string, path: string, query: string | undefined, he
   return verdict;
 }
 
-function checkMethod(verdict: GateVerdict, method: string): void {
+export function checkMethod(verdict: GateVerdict, method: string): void {
   if (method === "GET" || method === "POST") return;
   if (!METHOD_TOKEN.test(method)) verdict.refuse("bad-request", "malformed method");
   else if (!METHOD.test(method) || method === "CONNECT" || method === "TRACE") {
@@ -90,7 +90,7 @@ function checkMethod(verdict: GateVerdict, method: string): void {
   }
 }
 
-function checkTarget(verdict: GateVerdict): void {
+export function checkTarget(verdict: GateVerdict): void {
   const { head } = verdict;
   const { path, query } = head;
   // `//host/…` may be taken for an authority by whoever resolves it later.
@@ -193,7 +193,7 @@ function readContentLength(verdict: GateVerdict, value: string): void {
   head.hasZeroLength = length === 0;
 }
 
-function refuseName(verdict: GateVerdict, name: string): void {
+export function refuseName(verdict: GateVerdict, name: string): void {
   const isUnderscore = NAME_WITH_UNDERSCORE.test(name);
   verdict.refuse("bad-request", isUnderscore ? "header names with an underscore are refused" : "malformed header name");
 }
@@ -209,7 +209,7 @@ function byteString(verdict: GateVerdict, value: string): string {
 }
 
 /** A refused head still goes to logs and to the local reply: it must hold nothing that could hurt there. */
-function cleanRefusedHead(head: RequestHead): void {
+export function cleanRefusedHead(head: RequestHead): void {
   const { headers } = head;
   let kept = 0;
   for (let i = 0; i < headers.length; i += 2) {

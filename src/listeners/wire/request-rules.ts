@@ -1,0 +1,43 @@
+/**
+ * The listener's policy for heads that a strict codec has let through: the same rules as on uWebSockets.js
+ * (uws/gate.ts), and those that need TLS facts.
+ */
+import type { ErrorCode } from "../../engine/model/errors.js";
+import type { RequestHead } from "../../engine/model/request.js";
+import { checkMethod, checkTarget, cleanRefusedHead, type GatePolicy, GateVerdict, refuseName } from "../uws/gate.js";
+import type { Client } from "./client.js";
+
+/** Fills in what only the connection knows, and judges. The verdict's `code` is null when the request may enter. */
+export function judgeHead(head: RequestHead, client: Client, policy: GatePolicy): GateVerdict {
+  head.remoteAddress = client.address;
+  head.peer = client.peer;
+  const verdict = new GateVerdict(head);
+  checkMethod(verdict, head.method);
+  if (head.path === "*") verdict.refuse("route-not-found", "OPTIONS * concerns no route");
+  else checkTarget(verdict);
+  if (policy.refuseUnderscoreHeaders) checkNames(verdict);
+  if (client.isMisdirected(head.authority)) verdict.refuse("host-misdirected", "the connection was made for another host");
+  if (policy.maxBodyBytes > 0 && head.bodyLength > policy.maxBodyBytes) {
+    verdict.refuse("body-too-large", `Content-Length exceeds ${policy.maxBodyBytes} bytes`);
+  }
+  if (verdict.code !== null) cleanRefusedHead(head);
+  return verdict;
+}
+
+/** A head that the codec refused: what is known of it goes to the log. */
+export function refusedHead(head: RequestHead, client: Client, code: ErrorCode, detail: string): GateVerdict {
+  head.remoteAddress = client.address;
+  head.peer = client.peer;
+  const verdict = new GateVerdict(head);
+  verdict.refuse(code, detail);
+  cleanRefusedHead(head);
+  return verdict;
+}
+
+function checkNames(verdict: GateVerdict): void {
+  const { headers } = verdict.head;
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (name.includes("_")) return refuseName(verdict, name);
+  }
+}

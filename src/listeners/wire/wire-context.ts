@@ -1,0 +1,74 @@
+/** What the connections of one listener share. */
+import type { ListenerSpec, WireSpec } from "../../engine/model/snapshot.js";
+import type { Acceptor, Timers } from "../../proxy/ports.js";
+import { DEFAULT_HTTP1_LIMITS, type Http1Limits } from "../../wire/http1/refusal.js";
+import type { GatePolicy } from "../uws/gate.js";
+
+/** Something that has output which may wait until the end of the turn. */
+export interface TurnEnd {
+  onTurnEnd(): void;
+}
+
+export class WireContext {
+  readonly acceptor: Acceptor;
+  readonly timers: Timers;
+  readonly onBug: (error: unknown) => void;
+  readonly spec: ListenerSpec;
+  readonly wire: WireSpec;
+  readonly policy: GatePolicy;
+  readonly http1Limits: Http1Limits;
+  readonly #waiting: WaitingTurns;
+
+  constructor(spec: ListenerSpec, given: Pick<WireContext, "acceptor" | "timers" | "onBug">, waiting: WaitingTurns) {
+    if (spec.wire === null) throw new Error(`listener ${spec.name} is not carried by our own codecs`);
+    const { limits, hardening } = spec;
+    this.acceptor = given.acceptor;
+    this.timers = given.timers;
+    this.onBug = given.onBug;
+    this.spec = spec;
+    this.wire = spec.wire;
+    this.policy = {
+      scheme: spec.wire.tls === null ? "http" : "https",
+      maxBodyBytes: limits.maxBodyBytes,
+      maxHeaderBytes: limits.maxHeaderBytes,
+      refuseUnderscoreHeaders: hardening.refuseUnderscoreHeaders,
+    };
+    this.http1Limits = { ...DEFAULT_HTTP1_LIMITS, maxHeadBytes: limits.maxHeaderBytes, maxFields: spec.wire.maxHeaderFields };
+    this.#waiting = waiting;
+  }
+
+  /** One callback at the end of the turn for all that wait, not a timer each. */
+  atTurnEnd(task: TurnEnd): void {
+    this.#waiting.add(task);
+  }
+}
+
+export class WaitingTurns {
+  #tasks: TurnEnd[] = [];
+  readonly #onBug: (error: unknown) => void;
+
+  constructor(onBug: (error: unknown) => void) {
+    this.#onBug = onBug;
+  }
+
+  add(task: TurnEnd): void {
+    if (this.#tasks.length === 0) setImmediate(runTasks, this);
+    this.#tasks.push(task);
+  }
+
+  run(): void {
+    const tasks = this.#tasks;
+    this.#tasks = [];
+    for (const task of tasks) {
+      try {
+        task.onTurnEnd();
+      } catch (error) {
+        this.#onBug(error);
+      }
+    }
+  }
+}
+
+function runTasks(waiting: WaitingTurns): void {
+  waiting.run();
+}
