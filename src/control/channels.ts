@@ -1,12 +1,12 @@
 /** Two carriers of the message contract: the IPC pipe of a forked worker, and a pair of queues within one process. */
-import type { ChildProcess } from "node:child_process";
+import type { ChildProcess, SendHandle } from "node:child_process";
 import type { Channel, PrimaryMessage, WorkerMessage } from "./protocol.js";
 
 /** The primary's end. Messages to a worker that has gone are dropped: its successor starts from full state. */
 export function childChannel(child: ChildProcess): Channel<PrimaryMessage, WorkerMessage> {
   return {
-    send(message) {
-      if (child.connected) child.send(message, () => {});
+    send(message, handle) {
+      if (child.connected) child.send(message, handle as SendHandle | undefined, {}, () => {});
     },
     onMessage(receive) {
       child.on("message", (message) => receive(message as WorkerMessage));
@@ -24,7 +24,7 @@ export function parentChannel(): Channel<WorkerMessage, PrimaryMessage> {
       if (process.connected) process.send?.(message, undefined, undefined, () => {});
     },
     onMessage(receive) {
-      process.on("message", (message) => receive(message as PrimaryMessage));
+      process.on("message", (message, handle) => receive(message as PrimaryMessage, handle as object | undefined));
     },
     onClose(closed) {
       process.once("disconnect", closed);
@@ -34,11 +34,11 @@ export function parentChannel(): Channel<WorkerMessage, PrimaryMessage> {
 
 /** Both ends in one process (`--single`). Delivery is asynchronous, as over a pipe. */
 export function localChannels(): [Channel<PrimaryMessage, WorkerMessage>, Channel<WorkerMessage, PrimaryMessage>] {
-  let toWorker: (message: PrimaryMessage) => void = () => {};
+  let toWorker: (message: PrimaryMessage, handle?: object) => void = () => {};
   let toPrimary: (message: WorkerMessage) => void = () => {};
   return [
     {
-      send: (message) => void setImmediate(() => toWorker(message)),
+      send: (message, handle) => void setImmediate(() => toWorker(message, handle)),
       onMessage(receive) {
         toPrimary = receive;
       },

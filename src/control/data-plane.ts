@@ -6,11 +6,8 @@ import { createTokenVerifiers } from "../filters/jwt/token-verifiers.js";
 import type { FilterPorts } from "../filters/registry.js";
 import type { LeaseGrant } from "../limits/lease.js";
 import { createLeaseClient } from "../limits/lease-client.js";
-import { loadUws } from "../listeners/uws/addon.js";
-import { createUwsListener, type UwsListener } from "../listeners/uws/listener.js";
-import { createAcceptor } from "../proxy/acceptor.js";
 import type { Gateway } from "../proxy/gateway.js";
-import type { ConnectionRefusal, Observer, SocketBudget } from "../proxy/ports.js";
+import type { Observer } from "../proxy/ports.js";
 import type { Runtime } from "../proxy/runtime.js";
 import { createTimerWheel } from "../proxy/timer-wheel.js";
 import { type AccessLog, createAccessLog } from "../telemetry/access-log.js";
@@ -19,11 +16,12 @@ import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
 import { createWorkerMetrics, type WorkerMetrics } from "../telemetry/worker-metrics.js";
 import { createHttp1Connector } from "../upstream/http1-connector.js";
 import { untilQuiet } from "./drain.js";
+import { createListeners } from "./gateway-listener.js";
 import type { PrimaryMessage, StartMessage, WorkerChannel } from "./protocol.js";
 import { Questions } from "./questions.js";
 import { createRuntimeBuilder } from "./runtime-builder.js";
 import { createSocketBudget } from "./socket-budget.js";
-import { createWorkerAddresses, type WorkerAddresses } from "./worker-addresses.js";
+import { createWorkerAddresses } from "./worker-addresses.js";
 import { createWorkerKeys, type WorkerKeys } from "./worker-keys.js";
 
 export interface DataPlane {
@@ -38,7 +36,14 @@ const LEASE_TIMEOUT_MS = 1_000;
 /** A crash loses at most the counts of this time. */
 const METRICS_PUSH_MS = 5_000;
 
-export function createDataPlane(channel: WorkerChannel, start: StartMessage, stdoutFd: number): DataPlane {
+export interface DataPlaneSurroundings {
+  /** Descriptor of the standard output that the access log may go to. */
+  readonly stdoutFd: number;
+  /** Listening sockets of the primary, by listener name. */
+  readonly handles: ReadonlyMap<string, object>;
+}
+
+export function createDataPlane(channel: WorkerChannel, start: StartMessage, { stdoutFd, handles }: DataPlaneSurroundings): DataPlane {
   const log = createProcessLog(`worker-${start.workerId}`);
   const timers = createTimerWheel();
   const sockets = createSocketBudget(start.maxSockets);
@@ -58,14 +63,15 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, std
     type: "gauge",
     read: () => gateway.webSockets.size,
   });
-  const listeners = createListeners(start, { source, gateway, metrics, sockets, addresses });
+  const listeners = createListeners({ start, handles, source, gateway, metrics, sockets, addresses, log });
+  const open = [...listeners.all.values()];
   const report = (id: number): void => channel.send({ type: "metrics", id, metrics: metrics.snapshot() });
   const push = setInterval(() => report(0), METRICS_PUSH_MS);
 
   return {
     async listen() {
       const ports: Record<string, number> = {};
-      for (const [name, listener] of listeners) ports[name] = (await listener.listen()).port;
+      for (const [name, listener] of listeners.all) ports[name] = (await listener.listen()).port;
       channel.send({ type: "ready", ports });
       channel.send({ type: "ack", version: start.snapshot.version });
     },
@@ -73,6 +79,7 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, std
       switch (message.type) {
         case "snapshot":
           source.current = builder.build(message.snapshot);
+          listeners.reload(message.snapshot.listeners);
           return channel.send({ type: "ack", version: message.snapshot.version });
         case "keys":
           return keys.receive(message);
@@ -84,6 +91,8 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, std
           return report(message.id);
         case "yieldAddresses":
           return addresses.yield(message.id);
+        case "ticketKeys":
+          return listeners.setTicketKeys(message.keys);
         case "dealAddresses":
           return addresses.take(message.credits);
         default:
@@ -92,11 +101,11 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, std
     },
     async drain(timeoutMs) {
       gateway.isDraining = true;
-      for (const listener of listeners.values()) listener.stopAccepting();
-      await untilQuiet(gateway, [...listeners.values()], timeoutMs);
+      for (const listener of open) listener.stopAccepting();
+      await untilQuiet(gateway, open, timeoutMs);
       clearInterval(push);
       gateway.isClosing = true;
-      for (const listener of listeners.values()) listener.close();
+      for (const listener of open) listener.close();
       report(0);
       connector.close();
       timers.stop();
@@ -154,31 +163,4 @@ function createFilterPorts({ channel, start, log, metrics, keys, leases }: Filte
 function granted(grant: LeaseGrant | null): LeaseGrant {
   if (grant === null) throw new Error("the rate-limit store failed");
   return grant;
-}
-
-interface ListenerParts {
-  readonly source: { current: Runtime };
-  readonly gateway: Gateway;
-  readonly metrics: WorkerMetrics;
-  readonly sockets: SocketBudget;
-  readonly addresses: WorkerAddresses;
-}
-
-function createListeners({ snapshot, ports, instance }: StartMessage, parts: ListenerParts): Map<string, UwsListener> {
-  const { source, gateway, metrics, sockets, addresses } = parts;
-  // The addon takes one limit for the whole process; each listener's own is enforced by its gate.
-  loadUws(Math.max(...snapshot.listeners.map((spec) => spec.limits.maxHeaderBytes)));
-  const { onBug, timers } = gateway;
-  return new Map(
-    snapshot.listeners.map((spec) => {
-      const bind = { host: spec.bind.host, port: ports[spec.name] ?? spec.bind.port };
-      const acceptor = createAcceptor(spec.name, source, gateway, instance);
-      const { onOpen, onClose, onRefuse } = metrics.connections;
-      const onConnection = (change: number): void => (change > 0 ? onOpen(spec.name) : onClose(spec.name));
-      const onRefusal = (reason: ConnectionRefusal): void => onRefuse(spec.name, reason);
-      const isTrusted = (address: string): boolean => source.current.listeners.get(spec.name)?.trustedPeers.has(address) === true;
-      const mayEnter = addresses.guardOf(spec.name, isTrusted);
-      return [spec.name, createUwsListener({ ...spec, bind }, acceptor, timers, { onBug, onConnection, onRefusal, sockets, mayEnter })];
-    }),
-  );
 }

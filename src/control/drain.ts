@@ -1,6 +1,6 @@
 /** When a draining worker may end, and how its WebSockets are told to. */
-import type { UwsListener } from "../listeners/uws/listener.js";
 import type { Gateway } from "../proxy/gateway.js";
+import type { GatewayListener } from "./gateway-listener.js";
 
 const POLL_MS = 20;
 /** How long clients may take to read the end of their answers, or to leave, once no exchange is under way. */
@@ -10,7 +10,7 @@ const LINGER_MS = 1_000;
 const MIN_CLOSED_AT_ONCE = 50;
 
 /** Resolves when no exchange is under way and clients have left or had a moment for it, or after the time given. */
-export function untilQuiet(gateway: Gateway, listeners: readonly UwsListener[], timeoutMs: number): Promise<void> {
+export function untilQuiet(gateway: Gateway, listeners: readonly GatewayListener[], timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   let busyAt = performance.now();
   const isQuiet = (now: number): boolean => {

@@ -9,7 +9,7 @@ import { DOWNSTREAM_SHARE, downstreamShare } from "./socket-budget.js";
 /** For everything that is no connection: the event loop, pipes, logs, name lookups, sockets that are being closed. */
 const RESERVED_FILES = 128;
 /**
- * A listener with `connectionAge` takes all that waits to be accepted before it looks at the first: the addon hands
+ * An `http` or `https` listener with `connectionAge` takes all that waits to be accepted before it looks at the first: the addon hands
  * connections to child apps in a later turn. This is the length of its accept queue.
  */
 const ACCEPT_BURST_FILES = 512;
@@ -35,7 +35,7 @@ export function parseOpenFileLimit(limits: string): number {
 
 /** @param isSingle the primary lives in the same process */
 export function reservedFiles(listeners: readonly ListenerSpec[], isSingle: boolean): number {
-  const bursts = listeners.filter(({ timeouts }) => timeouts.connectionAgeMs > 0).length;
+  const bursts = listeners.filter(({ timeouts, wire }) => wire === null && timeouts.connectionAgeMs > 0).length;
   return RESERVED_FILES * (isSingle ? 2 : 1) + ACCEPT_BURST_FILES * bursts;
 }
 

@@ -9,11 +9,13 @@ import { createMetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
 import { createAdmin } from "./admin-views.js";
 import { createKeySets, type KeySets } from "./key-sets.js";
+import { type ListenHandles, openListenHandles } from "./listen-handles.js";
 import { openFilesWarning, readOpenFileLimit, reservedFiles, socketsWithin } from "./open-files.js";
 import { PortUnavailable, probePort } from "./port-probe.js";
 import type { KeySetMessage } from "./protocol.js";
 import { socketTableProblem } from "./socket-table.js";
 import { type StopSignals, watchStopSignals } from "./stop-signals.js";
+import { createTicketKeys } from "./ticket-keys.js";
 import { createWorkerPool, type WorkerFailure, type WorkerPool } from "./worker-pool.js";
 
 export interface GatewayInfo {
@@ -52,19 +54,21 @@ export async function runGateway(options: GatewayOptions): Promise<number> {
 async function runUntilStopped(options: GatewayOptions, signals: StopSignals): Promise<number> {
   const { snapshot } = options;
   const log = createProcessLog("primary");
-  try {
-    await probePorts(snapshot);
-  } catch (error) {
-    if (!(error instanceof PortUnavailable)) throw error;
-    process.stderr.write(`windrose: ${error.message}\n`);
-    return EXIT_UNAVAILABLE;
-  }
   const unlimitable = addressLimitProblem(snapshot);
   if (unlimitable !== null) {
     process.stderr.write(`windrose: ${unlimitable}\n`);
     return EXIT_UNAVAILABLE;
   }
-  const gateway = await startGateway(options, log);
+  let handles: ListenHandles;
+  try {
+    await probePorts(snapshot);
+    handles = await openListenHandles(snapshot.listeners);
+  } catch (error) {
+    if (!(error instanceof PortUnavailable)) throw error;
+    process.stderr.write(`windrose: ${error.message}\n`);
+    return EXIT_UNAVAILABLE;
+  }
+  const gateway = await startGateway(options, handles, log);
   signals.onForce(() => gateway.kill());
   if (gateway.failure !== null) {
     process.stderr.write(`windrose: ${gateway.failure.message}\n`);
@@ -88,18 +92,22 @@ interface RunningGateway {
   stop(drainTimeoutMs: number): Promise<void>;
 }
 
-async function startGateway({ snapshot, isSingle, redactedDocument, version }: GatewayOptions, log: ProcessLog): Promise<RunningGateway> {
+async function startGateway(options: GatewayOptions, handles: ListenHandles, log: ProcessLog): Promise<RunningGateway> {
+  const { snapshot, isSingle, redactedDocument, version } = options;
   const limits = createMemoryLimitStore({ maxKeys: snapshot.limits.maxKeys });
   const metrics = createMetricsAggregator({ version });
   const keys: KeySets = createKeySets(snapshot.jwtProviders, {
     onUpdate: (provider, version, jwks) => pool.broadcast({ type: "keys", provider, version, jwks }),
     log: (message) => log.warn(message),
   });
+  const tickets = createTicketKeys((rotated) => pool.broadcast({ type: "ticketKeys", keys: rotated }));
   const pool: WorkerPool = createWorkerPool({
     snapshot,
     isSingle,
     instance: randomBytes(6).toString("hex"),
     maxSockets: maxSockets(snapshot, isSingle, log),
+    handles: handles.all,
+    ticketKeys: () => tickets.current,
     currentKeys: () => snapshot.jwtProviders.flatMap(({ name }) => keySetMessage(name, keys)),
     services: {
       lease: (request) => limits.lease(request),
@@ -119,6 +127,9 @@ async function startGateway({ snapshot, isSingle, redactedDocument, version }: G
     failure,
     kill: () => pool.kill(),
     async stop(drainTimeoutMs) {
+      // A socket that only we still held would go on taking connections that nobody serves.
+      handles.close();
+      tickets.stop();
       await pool.stop(drainTimeoutMs);
       keys.stop();
       await admin.close();
@@ -160,8 +171,8 @@ function describe(snapshot: Snapshot, pool: WorkerPool, adminPort: number): Gate
   return { listeners, admin: { port: adminPort, url: `http://${bracketed(host)}:${adminPort}` }, workers: snapshot.workers };
 }
 
-function listenerUrl({ protocol, bind }: ListenerSpec, port: number): string {
-  return `${protocol}://${bracketed(bind.host)}:${port}`;
+function listenerUrl({ tls, bind }: ListenerSpec, port: number): string {
+  return `${tls === null ? "http" : "https"}://${bracketed(bind.host)}:${port}`;
 }
 
 function bracketed(host: string): string {

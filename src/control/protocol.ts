@@ -41,7 +41,13 @@ export type PrimaryMessage =
       readonly maxSockets: number;
       /** By name, only listeners with `maxConnectionsPerAddress`. */
       readonly addresses: Readonly<Record<string, AddressStart>>;
+      /** Of TLS session tickets, as in `ticketKeys`; "" when no listener needs them. */
+      readonly ticketKeys: string;
     }
+  /** Before `start`: the listening socket of a listener on our own codecs comes with this message. */
+  | { readonly type: "listen"; readonly listener: string }
+  /** Session tickets are sealed with these from now on. Base64. Secret. */
+  | { readonly type: "ticketKeys"; readonly keys: string }
   | { readonly type: "snapshot"; readonly snapshot: Snapshot }
   | KeySetMessage
   /** Answers `lease`; `grant` is null when the store failed. */
@@ -73,8 +79,9 @@ export type WorkerMessage =
 
 /** One end of the connection between primary and worker. */
 export interface Channel<Out, In> {
-  send(message: Out): void;
-  onMessage(receive: (message: In) => void): void;
+  /** @param handle of a socket, which goes to the other process with the message; the sender keeps its own */
+  send(message: Out, handle?: object): void;
+  onMessage(receive: (message: In, handle?: object) => void): void;
   /** The other side is gone; at most once. */
   onClose(closed: () => void): void;
 }

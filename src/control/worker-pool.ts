@@ -20,6 +20,10 @@ export interface WorkerPoolOptions {
   /** Per worker; 0: unlimited. */
   readonly maxSockets: number;
   readonly currentKeys: () => readonly KeySetMessage[];
+  /** By listener name. */
+  readonly handles: ReadonlyMap<string, object>;
+  /** Base64. */
+  readonly ticketKeys: () => string;
   readonly services: Omit<DeskServices, "log">;
   readonly metrics: MetricsAggregator;
   readonly log: ProcessLog;
@@ -143,7 +147,7 @@ class Pool implements WorkerPool {
     const { log } = this.#options;
     switch (message.type) {
       case "hello":
-        return worker.channel.send(this.#startMessage(worker));
+        return this.#startServing(worker);
       case "ready":
         worker.isReady = true;
         this.ports = message.ports;
@@ -164,10 +168,16 @@ class Pool implements WorkerPool {
     }
   }
 
-  #startMessage(worker: WorkerHandle): StartMessage {
-    const { snapshot, instance, maxSockets, currentKeys } = this.#options;
+  #startServing({ id, channel }: WorkerHandle): void {
+    for (const [listener, handle] of this.#options.handles) channel.send({ type: "listen", listener }, handle);
+    channel.send(this.#startMessage(id));
+  }
+
+  #startMessage(workerId: number): StartMessage {
+    const { snapshot, instance, maxSockets, currentKeys, ticketKeys } = this.#options;
     const addresses = this.#addresses.starts();
-    return { type: "start", workerId: worker.id, instance, snapshot, keys: currentKeys(), ports: this.ports, maxSockets, addresses };
+    const state = { keys: currentKeys(), ports: this.ports, ticketKeys: ticketKeys() };
+    return { type: "start", workerId, instance, snapshot, maxSockets, addresses, ...state };
   }
 }
 

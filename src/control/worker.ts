@@ -17,6 +17,7 @@ export function startWorker(channel: WorkerChannel, { stdoutFd, ended }: WorkerS
   let plane: DataPlane | null = null;
   let drainTimeoutMs = 0;
   let isEnding = false;
+  const handles = new Map<string, object>();
 
   function end(timeoutMs: number): void {
     if (isEnding) return;
@@ -37,15 +38,16 @@ export function startWorker(channel: WorkerChannel, { stdoutFd, ended }: WorkerS
   function start(message: StartMessage): void {
     drainTimeoutMs = message.snapshot.drain.timeoutMs;
     try {
-      plane = createDataPlane(channel, message, stdoutFd);
+      plane = createDataPlane(channel, message, { stdoutFd, handles });
       plane.listen().catch((error: Error) => fail(error, true));
     } catch (error) {
       fail(error as Error, false);
     }
   }
 
-  channel.onMessage((message) => {
+  channel.onMessage((message, handle) => {
     if (message.type === "start") start(message);
+    else if (message.type === "listen" && handle !== undefined) handles.set(message.listener, handle);
     else if (message.type === "drain") end(message.timeoutMs);
     else plane?.receive(message);
   });

@@ -39,8 +39,8 @@ telemetry: { accessLog: { path: off } }
     const channel = { send: (message: WorkerMessage) => void told.push(message), onMessage: () => {}, onClose: () => {} };
     plane = createDataPlane(
       channel,
-      { type: "start", workerId: 1, instance: "t", snapshot, keys: [], ports: {}, maxSockets: 0, addresses: {} },
-      1,
+      { type: "start", workerId: 1, instance: "t", snapshot, keys: [], ports: {}, maxSockets: 0, addresses: {}, ticketKeys: "" },
+      { stdoutFd: 1, handles: new Map() },
     );
     await plane.listen();
     const ready = told.find((message) => message.type === "ready");

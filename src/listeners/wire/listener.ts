@@ -24,14 +24,16 @@ export interface WireListenerOptions {
   readonly isTrusted?: (address: string) => boolean;
   /** 48 bytes, the same in all workers; null: each its own. */
   readonly ticketKeys?: Buffer | null;
+  /** To listen on; null: the listener binds itself. */
+  readonly handle?: ListenHandle | null;
 }
 
-/** A bound handle of node:net, from another process or this one. */
+/** A bound handle of node:net that does not listen yet, from another process or this one. */
 export type ListenHandle = object;
 
 export interface WireListener {
-  /** @param handle bound already; null: binds itself. Rejects when that is not possible. Once only. */
-  listen(handle?: ListenHandle | null): Promise<{ readonly port: number }>;
+  /** Rejects when the address cannot be bound. Once only. */
+  listen(): Promise<{ readonly port: number }>;
   /** Certificates, limits and timeouts for new connections. Throws when a certificate cannot be used; nothing has changed then. */
   reload(spec: ListenerSpec): void;
   /** Session tickets are sealed with these from now on; older ones are not taken any more. */
@@ -56,6 +58,7 @@ const DEFAULT_OPTIONS: Required<WireListenerOptions> = {
   mayEnter: null,
   isTrusted: () => false,
   ticketKeys: null,
+  handle: null,
 };
 
 /** As in nginx; the kernel caps it at net.core.somaxconn. */
@@ -105,7 +108,8 @@ class Listener implements WireListener, ConnectionOwner {
     return pending;
   }
 
-  listen(handle: ListenHandle | null = null): Promise<{ readonly port: number }> {
+  listen(): Promise<{ readonly port: number }> {
+    const { handle } = this.#options;
     const { host, port } = this.context.spec.bind;
     const server = this.#server;
     return new Promise((resolve, reject) => {

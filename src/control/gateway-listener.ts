@@ -1,0 +1,111 @@
+/** The listeners of a worker, whatever carries them: what binding, draining and closing need of each. */
+import type { ListenerSpec } from "../engine/model/snapshot.js";
+import { loadUws } from "../listeners/uws/addon.js";
+import { createUwsListener } from "../listeners/uws/listener.js";
+import { createWireListener, type ListenHandle, type WireListener } from "../listeners/wire/listener.js";
+import { createAcceptor } from "../proxy/acceptor.js";
+import type { Gateway } from "../proxy/gateway.js";
+import type { Acceptor, ConnectionRefusal, SocketBudget } from "../proxy/ports.js";
+import type { RuntimeSource } from "../proxy/runtime.js";
+import type { ProcessLog } from "../telemetry/process-log.js";
+import type { WorkerMetrics } from "../telemetry/worker-metrics.js";
+import type { StartMessage } from "./protocol.js";
+import type { WorkerAddresses } from "./worker-addresses.js";
+
+export interface GatewayListener {
+  listen(): Promise<{ readonly port: number }>;
+  stopAccepting(): void;
+  close(): void;
+  readonly connections: number;
+  readonly pendingResponses: number;
+}
+
+export interface GatewayListeners {
+  readonly all: ReadonlyMap<string, GatewayListener>;
+  /** New certificates and settings for those that can take them while they run. */
+  reload(specs: readonly ListenerSpec[]): void;
+  /** Base64. */
+  setTicketKeys(keys: string): void;
+}
+
+export interface ListenerParts {
+  readonly start: StartMessage;
+  readonly handles: ReadonlyMap<string, ListenHandle>;
+  readonly source: RuntimeSource;
+  readonly gateway: Gateway;
+  readonly metrics: WorkerMetrics;
+  readonly sockets: SocketBudget;
+  readonly addresses: WorkerAddresses;
+  readonly log: ProcessLog;
+}
+
+export function createListeners(parts: ListenerParts): GatewayListeners {
+  const { snapshot } = parts.start;
+  const onAddon = snapshot.listeners.filter(({ wire }) => wire === null);
+  // The addon takes one limit for the whole process; each listener's own is enforced by its gate.
+  if (onAddon.length > 0) loadUws(Math.max(...onAddon.map(({ limits }) => limits.maxHeaderBytes)));
+  const wire = new Map<string, WireListener>();
+  const all = new Map<string, GatewayListener>();
+  for (const spec of snapshot.listeners) {
+    if (spec.wire === null) all.set(spec.name, createOnAddon(spec, parts));
+    else {
+      const listener = createOnWire(spec, parts);
+      wire.set(spec.name, listener);
+      all.set(spec.name, listener);
+    }
+  }
+  return {
+    all,
+    reload: (specs) => {
+      for (const spec of specs) tryReload(wire.get(spec.name), spec, parts.log);
+    },
+    setTicketKeys: (keys) => {
+      for (const listener of wire.values()) listener.setTicketKeys(Buffer.from(keys, "base64"));
+    },
+  };
+}
+
+function createOnAddon(spec: ListenerSpec, parts: ListenerParts): GatewayListener {
+  const bind = { host: spec.bind.host, port: parts.start.ports[spec.name] ?? spec.bind.port };
+  return createUwsListener({ ...spec, bind }, acceptorOf(spec, parts), parts.gateway.timers, sharedOptions(spec, parts));
+}
+
+function createOnWire(spec: ListenerSpec, parts: ListenerParts): WireListener {
+  const { start, handles, gateway } = parts;
+  return createWireListener(spec, acceptorOf(spec, parts), gateway.timers, {
+    ...sharedOptions(spec, parts),
+    isTrusted: trustOf(spec, parts),
+    handle: handles.get(spec.name) ?? null,
+    ticketKeys: start.ticketKeys === "" ? null : Buffer.from(start.ticketKeys, "base64"),
+  });
+}
+
+function acceptorOf({ name }: ListenerSpec, { source, gateway, start }: ListenerParts): Acceptor {
+  return createAcceptor(name, source, gateway, start.instance);
+}
+
+function sharedOptions(spec: ListenerSpec, parts: ListenerParts) {
+  const { gateway, metrics, sockets, addresses } = parts;
+  const { onOpen, onClose, onRefuse } = metrics.connections;
+  return {
+    onBug: gateway.onBug,
+    onConnection: (change: number): void => (change > 0 ? onOpen(spec.name) : onClose(spec.name)),
+    onRefusal: (reason: ConnectionRefusal): void => onRefuse(spec.name, reason),
+    sockets,
+    mayEnter: addresses.guardOf(spec.name, trustOf(spec, parts)),
+  };
+}
+
+/** Of the snapshot of the moment. */
+function trustOf({ name }: ListenerSpec, { source }: ListenerParts): (address: string) => boolean {
+  return (address) => source.current.listeners.get(name)?.trustedPeers.has(address) === true;
+}
+
+/** A certificate that cannot be used leaves the listener as it was. */
+function tryReload(listener: WireListener | undefined, spec: ListenerSpec, log: ProcessLog): void {
+  try {
+    listener?.reload(spec);
+  } catch (error) {
+    log.error({ err: error, listener: spec.name }, "the listener keeps its former settings");
+  }
+}
