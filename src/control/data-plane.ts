@@ -13,7 +13,7 @@ import { createTimerWheel } from "../proxy/timer-wheel.js";
 import { type AccessLog, createAccessLog } from "../telemetry/access-log.js";
 import { combineObservers } from "../telemetry/combine-observers.js";
 import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
-import { createWorkerMetrics, type WorkerMetrics } from "../telemetry/worker-metrics.js";
+import { createWorkerMetrics, type Reading, type WorkerMetrics } from "../telemetry/worker-metrics.js";
 import { createHttp1Connector } from "../upstream/http1-connector.js";
 import { untilQuiet } from "./drain.js";
 import { createListeners } from "./gateway-listener.js";
@@ -57,12 +57,7 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
   const source: { current: Runtime } = { current: builder.build(start.snapshot) };
   const onBug = (error: unknown): void => log.error({ err: error }, "bug: an exchange had to be given up");
   const gateway: Gateway = { connector, timers, observer, onBug, active: 0, webSockets: new Set(), isDraining: false, isClosing: false };
-  metrics.addReading({
-    name: "windrose_open_websockets",
-    help: "WebSockets open now.",
-    type: "gauge",
-    read: () => gateway.webSockets.size,
-  });
+  metrics.addReading(openWebSockets(gateway));
   const listeners = createListeners({ start, handles, source, gateway, metrics, sockets, addresses, log });
   const open = [...listeners.all.values()];
   const report = (id: number): void => channel.send({ type: "metrics", id, metrics: metrics.snapshot() });
@@ -112,6 +107,10 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
       await accessLog.close();
     },
   };
+}
+
+function openWebSockets({ webSockets }: Gateway): Reading {
+  return { name: "windrose_open_websockets", help: "WebSockets open now.", type: "gauge", read: () => webSockets.size };
 }
 
 interface Telemetry {

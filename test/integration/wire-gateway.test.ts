@@ -11,7 +11,7 @@ import { type CertificateFiles, developmentCertificates, EDGE_TLS } from "../sup
 import { fetchOnce, logLines } from "../support/client.js";
 import { eventually, type Gateway, startGateway } from "../support/gateway.js";
 import { needProgram } from "../support/programs.js";
-import { connectRaw, hasResponses } from "../support/raw-socket.js";
+import { connectRaw, hasResponses, type RawSocket } from "../support/raw-socket.js";
 import { type HttpUpstream, startHttpUpstream } from "../support/upstream.js";
 
 const run = promisify(execFile);
@@ -38,6 +38,14 @@ function workersOf(pid: number): number[] {
         return false;
       }
     });
+}
+
+function isRefused(port: number): Promise<boolean> {
+  const connected = (raw: RawSocket): boolean => {
+    raw.destroy();
+    return false;
+  };
+  return connectRaw({ port }).then(connected, () => true);
 }
 
 /** One request over TLS; says whether the session was resumed, and gives the last ticket. */
@@ -132,14 +140,7 @@ describe("listeners on own codecs, in a gateway", () => {
     await eventually(() => held.length === 1, "the slow request");
     gateway.process.kill("SIGTERM");
     await idle.untilClosed();
-    await eventually(
-      () =>
-        connectRaw({ port: gateway.port("plain") }).then(
-          (extra) => (extra.destroy(), false),
-          () => true,
-        ),
-      "new connections to be refused",
-    );
+    await eventually(() => isRefused(gateway.port("plain")), "new connections to be refused");
     held[0]?.();
     assert.match(await raw.untilClosed(), /connection: close\r\n[\s\S]*at last$/);
     const { code } = await gateway.exited();

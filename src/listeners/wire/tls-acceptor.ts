@@ -2,7 +2,7 @@
  * TLS of one listener: certificates by SNI, ALPN, client certificates, session tickets. Built anew for every change of these
  * (handshakes under way finish on the old one), so nothing is ever altered while it is in use.
  */
-import { createHash } from "node:crypto";
+import { constants, createHash } from "node:crypto";
 import type { Socket } from "node:net";
 import { createSecureContext, createServer, type SecureContext, type SecureContextOptions, type Server, type TLSSocket } from "node:tls";
 import type { PeerIdentity } from "../../engine/model/request.js";
@@ -90,7 +90,6 @@ class Acceptor implements TlsAcceptor {
   }
 
   #onSecure(socket: TLSSocket): void {
-    socket.disableRenegotiation();
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) return this.#settle(socket, this.#withoutCertificate(socket));
     if (socket.authorized && isValidAt(certificate, Date.now())) {
@@ -123,6 +122,8 @@ function sharedOptions(spec: ListenerSpec, { clientAuth, minVersion }: WireTlsSp
     ciphers: CIPHERS,
     ecdhCurve: CURVES,
     honorCipherOrder: true,
+    // Renegotiation (TLS 1.2) is work for us at no cost for the client, and a way to change who it is.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
     // A session of another listener, or of other roots, must not stand in for a certificate.
     sessionIdContext: createHash("sha256")
       .update(`${spec.name}\0${clientAuth?.caPem ?? ""}`)
