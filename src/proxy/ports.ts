@@ -154,14 +154,15 @@ export interface SocketBudget {
   closedUpstream(): void;
 }
 
-/** Why a listener closed a connection before it served anything; the last three only where the gateway speaks TLS or PROXY itself. */
+/** Why a listener closed a connection of its own accord; the last ones only where our own codecs carry it. */
 export type ConnectionRefusal =
   | "max-connections"
   | "max-connections-per-address"
   | "open-files"
   | "too-many-handshakes"
   | "handshake"
-  | "proxy-header";
+  | "proxy-header"
+  | `http2-${string}`;
 
 // ── Filters ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

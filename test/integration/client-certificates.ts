@@ -20,7 +20,13 @@ export interface CertificateWish {
   readonly isExpired?: boolean;
 }
 
-export function issueCertificate({ subject, names = [], issuer, isAuthority = false, isExpired = false }: CertificateWish): IssuedCertificate {
+export function issueCertificate({
+  subject,
+  names = [],
+  issuer,
+  isAuthority = false,
+  isExpired = false,
+}: CertificateWish): IssuedCertificate {
   const directory = mkdtempSync(join(tmpdir(), "windrose-issue-"));
   const path = (name: string): string => join(directory, name);
   try {

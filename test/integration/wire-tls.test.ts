@@ -224,7 +224,9 @@ for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
     resumed.send(GET);
     assert.match(await resumed.untilClosed(), /^HTTP\/1\.1 200 /);
     assert.equal(strict.seen.at(-1)?.head.peer?.spiffeId, "spiffe://example.internal/service/web");
-    strict.listener.reload(wireSpec({ tls: { names: NAMES, pems: [first, second], clientAuth: { isRequired: true, caPem: stranger.cert } } }));
+    strict.listener.reload(
+      wireSpec({ tls: { names: NAMES, pems: [first, second], clientAuth: { isRequired: true, caPem: stranger.cert } } }),
+    );
     assert.doesNotMatch(await ask(strict.port, { ...tls, ...client, session }), /^HTTP/);
     strict.listener.close();
   });

@@ -28,7 +28,8 @@ export const proxyProtocol = z
   .optional()
   .describe(
     "PROXY protocol v1 and v2 (HAProxy's), before TLS: the address that it tells takes the peer's place. It is read from peers in trustedProxies only. " +
-      "optional: a connection of theirs may begin with it; required: it must, and connections of anybody else are closed. Default: off. h2 and h2c listeners only.",
+      "Their connections must then begin with it; those of anybody else are served without it (optional) or closed (required). " +
+      "Default: off. h2 and h2c listeners only.",
   );
 
 /** Beside those that every listener has. */

@@ -43,7 +43,7 @@ export interface ListenerSpec {
 export interface WireSpec {
   /** Null for `h2c`. */
   readonly tls: WireTlsSpec | null;
-  /** Read from peers in `trustedProxies` only, before TLS. `required`: everything else is closed. */
+  /** Peers in `trustedProxies` must begin with it, before TLS; others have no part in it (`optional`) or are closed (`required`). */
   readonly proxyProtocol: "off" | "optional" | "required";
   /** From the first byte of a request to the end of its head, and for a PROXY header; 0 disables. */
   readonly requestHeaderMs: number;

@@ -6,9 +6,12 @@ import { isIPv6, type Socket } from "node:net";
 import type { PeerIdentity } from "../../engine/model/request.js";
 import type { ConnectionRefusal } from "../../proxy/ports.js";
 import type { Latin1Bytes } from "../../wire/http1/bytes.js";
+import type { ProxyHeader } from "../../wire/proxy-protocol/header.js";
+import { ProxyProtocolParser } from "../../wire/proxy-protocol/parser.js";
 import type { Client } from "./client.js";
 import { Deadline } from "./deadline.js";
 import { Http1Connection } from "./http1-connection.js";
+import { Http2Session } from "./http2-session.js";
 import type { ProtocolConnection, SocketOwner } from "./protocol-connection.js";
 import type { HandshakeOutcome, TlsAcceptor } from "./tls-acceptor.js";
 import type { WireContext } from "./wire-context.js";
@@ -56,7 +59,12 @@ export class Connection implements SocketOwner {
   }
 
   start(): void {
-    this.#secure();
+    const { proxyProtocol } = this.#context.wire;
+    if (proxyProtocol === "off") return this.#secure();
+    if (this.#owner.isTrusted(this.#address)) return this.#readProxyHeader();
+    if (proxyProtocol === "optional") return this.#secure();
+    this.#owner.refused("proxy-header", "");
+    this.destroy();
   }
 
   drain(): void {
@@ -71,6 +79,37 @@ export class Connection implements SocketOwner {
 
   cut(): void {
     this.#raw.resetAndDestroy();
+  }
+
+  // ── PROXY header ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** From a trusted peer it must come: were it left to the bytes, its clients could choose their address. */
+  #readProxyHeader(): void {
+    const parser = new ProxyProtocolParser();
+    const raw = this.#raw;
+    const onData = (chunk: Buffer): void => {
+      const at = parser.feed(chunk, 0, chunk.length);
+      if (parser.refusal !== null) {
+        this.#owner.refused("proxy-header", parser.refusal);
+        return this.destroy();
+      }
+      if (parser.header === null) return;
+      raw.pause();
+      raw.off("data", onData);
+      raw.off("end", this.#onEndedEarly);
+      if (at < chunk.length) raw.unshift(chunk.subarray(at));
+      this.#onProxyHeader(parser.header);
+    };
+    this.#deadline.set(this.#context.wire.requestHeaderMs);
+    raw.on("data", onData);
+    raw.once("end", this.#onEndedEarly);
+  }
+
+  #onProxyHeader(header: ProxyHeader): void {
+    this.#deadline.clear();
+    if (!header.isLocal) this.#address = canonicalAddress(header.sourceAddress);
+    this.#secure();
+    if (this.#owner.tls === null) this.#raw.resume();
   }
 
   // ── TLS ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -133,8 +172,8 @@ export class Connection implements SocketOwner {
 
   #serve(socket: Socket, client: Client, isHttp2: boolean): void {
     this.#deadline.stop();
-    if (isHttp2) return this.destroy();
-    const protocol = new Http1Connection(socket, this, client, this.#context);
+    const Protocol = isHttp2 ? Http2Session : Http1Connection;
+    const protocol: ProtocolConnection = new Protocol(socket, this, client, this.#context);
     this.#protocol = protocol;
     if (socket !== this.#raw) socket.on("error", ignore);
     socket.on("data", (chunk: Buffer) => protocol.receive(chunk as Buffer & Latin1Bytes));

@@ -24,6 +24,10 @@ export class Deadline {
     if (this.#atMs < this.#alarmAtMs) this.#arm(delayMs);
   }
 
+  get isSet(): boolean {
+    return this.#atMs !== NEVER;
+  }
+
   clear(): void {
     this.#atMs = NEVER;
   }

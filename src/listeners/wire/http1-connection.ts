@@ -12,6 +12,7 @@ import type { GateVerdict } from "../uws/gate.js";
 import type { Client } from "./client.js";
 import { Deadline } from "./deadline.js";
 import { Http1Response, type Http1ResponseOwner } from "./http1-response.js";
+import { OutputWatch } from "./output-watch.js";
 import type { ProtocolConnection, SocketOwner } from "./protocol-connection.js";
 import { codeOf, detailOf } from "./refusal-codes.js";
 import { judgeHead, refusedHead } from "./request-rules.js";
@@ -60,9 +61,7 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
   #gatheredBytes = 0;
   #expectsContinue = false;
   #upload: UploadClock | null = null;
-  /** Of the socket's output, when last looked at. */
-  #unsentBytes = 0;
-  #unsentSinceMs = 0;
+  readonly #output: OutputWatch;
 
   constructor(socket: Socket, owner: SocketOwner, client: Client, context: WireContext) {
     this.#socket = socket;
@@ -71,6 +70,7 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
     this.#context = context;
     this.#oldAtMs = owner.oldAtMs;
     this.writer = new SocketWriter(socket, context.wire.tls !== null);
+    this.#output = new OutputWatch(socket);
     this.#parser = new RequestParser(this, context.http1Limits);
     this.#deadline = new Deadline(context.timers, () => this.#onAlarm());
     this.#parser.start();
@@ -368,7 +368,7 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
   #onDeadline(): void {
     switch (this.#wait) {
       case "idle":
-        if (this.#isStillSending()) return this.#waitFor("idle", LINGER_MS);
+        if (this.#output.isMoving(this.#context.spec.timeouts.streamIdleMs)) return this.#waitFor("idle", LINGER_MS);
         return this.#startClosing();
       case "head":
         return this.#refuseHead("request-timeout");
@@ -378,7 +378,7 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
         if (this.#response?.hasLeft !== true) this.breakOff();
         return;
       case "closing":
-        if (this.#isStillSending()) return this.#waitFor("closing", LINGER_MS);
+        if (this.#output.isMoving(this.#context.spec.timeouts.streamIdleMs)) return this.#waitFor("closing", LINGER_MS);
         return this.#owner.destroy();
     }
   }
@@ -387,18 +387,6 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
     const flaw = this.#upload?.look(this.#receivedBytes) ?? null;
     if (flaw !== null) this.#failBody("request-timeout", flaw);
     else if (this.#upload !== null) this.#waitFor("body", this.#upload.nextLookMs);
-  }
-
-  /** A slow client is still taking the end of a response. */
-  #isStillSending(): boolean {
-    const unsent = this.#socket.writableLength;
-    const nowMs = performance.now();
-    if (unsent !== this.#unsentBytes) {
-      this.#unsentBytes = unsent;
-      this.#unsentSinceMs = nowMs;
-    }
-    const { streamIdleMs } = this.#context.spec.timeouts;
-    return unsent > 0 && (streamIdleMs === 0 || nowMs - this.#unsentSinceMs < streamIdleMs);
   }
 
   /** Says that nothing more will come, and gives the client a moment to see it. */

@@ -7,7 +7,7 @@ import type { ListenerSpec } from "../../engine/model/snapshot.js";
 import type { Acceptor, ConnectionRefusal, SocketBudget, Timers } from "../../proxy/ports.js";
 import { Connection, type ConnectionOwner, canonicalAddress } from "./connection.js";
 import { createTlsAcceptor, type TlsAcceptor } from "./tls-acceptor.js";
-import { WaitingTurns, WireContext } from "./wire-context.js";
+import { WaitingTurns, WireContext, type WireParts } from "./wire-context.js";
 
 export interface WireListenerOptions {
   /** An exception where none should be: it has cost one connection. Default: standard error. */
@@ -16,6 +16,8 @@ export interface WireListenerOptions {
   readonly onConnection?: (change: number) => void;
   /** A connection was closed before it served anything; for metrics. */
   readonly onRefusal?: (reason: ConnectionRefusal) => void;
+  /** Something that operators should see, but not for every connection: whoever logs it limits the rate. */
+  readonly onNotice?: (message: string, address: string) => void;
   /** Shared with everything else that holds sockets; default: unlimited. */
   readonly sockets?: Pick<SocketBudget, "openedDownstream" | "closedDownstream">;
   /** Asked for every connection that could be let in, and counts those it lets in; null: all of them. */
@@ -54,6 +56,7 @@ const DEFAULT_OPTIONS: Required<WireListenerOptions> = {
   onBug: console.error,
   onConnection: () => undefined,
   onRefusal: () => undefined,
+  onNotice: () => undefined,
   sockets: { openedDownstream: () => true, closedDownstream: () => undefined },
   mayEnter: null,
   isTrusted: () => false,
@@ -79,7 +82,7 @@ class Listener implements WireListener, ConnectionOwner {
   tls: TlsAcceptor | null;
   refusedConnections = 0;
   readonly #options: Required<WireListenerOptions>;
-  readonly #given: Pick<WireContext, "acceptor" | "timers" | "onBug">;
+  readonly #given: WireParts;
   readonly #waiting: WaitingTurns;
   readonly #connections = new Set<Connection>();
   /** Oldest first. */
@@ -87,9 +90,13 @@ class Listener implements WireListener, ConnectionOwner {
   readonly #server: Server;
   #ticketKeys: Buffer | null;
 
-  constructor(spec: ListenerSpec, parts: Pick<WireContext, "acceptor" | "timers">, options: Required<WireListenerOptions>) {
+  constructor(spec: ListenerSpec, parts: Pick<WireParts, "acceptor" | "timers">, options: Required<WireListenerOptions>) {
     this.#options = options;
-    this.#given = { ...parts, onBug: options.onBug };
+    const onHttp2Refusal = (reason: string, address: string): void => {
+      options.onRefusal(`http2-${reason}`);
+      options.onNotice(`an HTTP/2 connection was ended: ${reason}`, address);
+    };
+    this.#given = { ...parts, onBug: options.onBug, onHttp2Refusal };
     this.#waiting = new WaitingTurns(options.onBug);
     this.#ticketKeys = options.ticketKeys;
     this.context = new WireContext(spec, this.#given, this.#waiting);
@@ -185,9 +192,10 @@ class Listener implements WireListener, ConnectionOwner {
     this.#handshakes.delete(connection);
   }
 
-  refused(reason: ConnectionRefusal): void {
+  refused(reason: ConnectionRefusal, detail = ""): void {
     this.refusedConnections++;
     this.#options.onRefusal(reason);
+    if (detail !== "") this.#options.onNotice(`${reason}: ${detail}`, "");
   }
 
   closed(connection: Connection): void {

@@ -2,12 +2,15 @@
 import type { ListenerSpec, WireSpec } from "../../engine/model/snapshot.js";
 import type { Acceptor, Timers } from "../../proxy/ports.js";
 import { DEFAULT_HTTP1_LIMITS, type Http1Limits } from "../../wire/http1/refusal.js";
+import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from "../../wire/http2/limits.js";
 import type { GatePolicy } from "../uws/gate.js";
 
 /** Something that has output which may wait until the end of the turn. */
 export interface TurnEnd {
   onTurnEnd(): void;
 }
+
+export type WireParts = Pick<WireContext, "acceptor" | "timers" | "onBug" | "onHttp2Refusal">;
 
 export class WireContext {
   readonly acceptor: Acceptor;
@@ -17,14 +20,18 @@ export class WireContext {
   readonly wire: WireSpec;
   readonly policy: GatePolicy;
   readonly http1Limits: Http1Limits;
+  readonly http2Limits: Http2Limits;
+  /** A client broke the rules of HTTP/2, or flooded us: its connection ends. */
+  readonly onHttp2Refusal: (reason: string, address: string) => void;
   readonly #waiting: WaitingTurns;
 
-  constructor(spec: ListenerSpec, given: Pick<WireContext, "acceptor" | "timers" | "onBug">, waiting: WaitingTurns) {
+  constructor(spec: ListenerSpec, given: WireParts, waiting: WaitingTurns) {
     if (spec.wire === null) throw new Error(`listener ${spec.name} is not carried by our own codecs`);
     const { limits, hardening } = spec;
     this.acceptor = given.acceptor;
     this.timers = given.timers;
     this.onBug = given.onBug;
+    this.onHttp2Refusal = given.onHttp2Refusal;
     this.spec = spec;
     this.wire = spec.wire;
     this.policy = {
@@ -34,6 +41,7 @@ export class WireContext {
       refuseUnderscoreHeaders: hardening.refuseUnderscoreHeaders,
     };
     this.http1Limits = { ...DEFAULT_HTTP1_LIMITS, maxHeadBytes: limits.maxHeaderBytes, maxFields: spec.wire.maxHeaderFields };
+    this.http2Limits = http2Limits(spec.wire, limits.maxHeaderBytes);
     this.#waiting = waiting;
   }
 
@@ -41,6 +49,12 @@ export class WireContext {
   atTurnEnd(task: TurnEnd): void {
     this.#waiting.add(task);
   }
+}
+
+function http2Limits({ http2, maxHeaderFields }: WireSpec, maxListBytes: number): Http2Limits {
+  const { maxConcurrentStreams, streamWindowBytes, connectionWindowBytes } = http2;
+  const limits = { maxConcurrentStreams, streamWindowBytes, connectionWindowBytes, maxListBytes, maxFields: maxHeaderFields };
+  return { ...DEFAULT_HTTP2_LIMITS, ...limits, allowsExtendedConnect: false };
 }
 
 export class WaitingTurns {
