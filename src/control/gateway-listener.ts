@@ -9,6 +9,7 @@ import type { Acceptor, ConnectionRefusal, SocketBudget } from "../proxy/ports.j
 import type { RuntimeSource } from "../proxy/runtime.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
 import type { WorkerMetrics } from "../telemetry/worker-metrics.js";
+import { createNoticeLog } from "./notice-log.js";
 import type { StartMessage } from "./protocol.js";
 import type { WorkerAddresses } from "./worker-addresses.js";
 
@@ -71,10 +72,13 @@ function createOnAddon(spec: ListenerSpec, parts: ListenerParts): GatewayListene
 }
 
 function createOnWire(spec: ListenerSpec, parts: ListenerParts): WireListener {
-  const { start, handles, gateway } = parts;
+  const { start, handles, gateway, log } = parts;
+  const write = (message: string, address: string, others: number): void =>
+    log.warn({ listener: spec.name, address: address === "" ? undefined : address, others }, message);
   return createWireListener(spec, acceptorOf(spec, parts), gateway.timers, {
     ...sharedOptions(spec, parts),
     isTrusted: trustOf(spec, parts),
+    onNotice: createNoticeLog(write, () => performance.now()),
     handle: handles.get(spec.name) ?? null,
     ticketKeys: start.ticketKeys === "" ? null : Buffer.from(start.ticketKeys, "base64"),
   });

@@ -114,6 +114,51 @@ describe("listeners on own codecs, in a gateway", () => {
     assert.equal((await run("curl", args)).stdout, "POST /curl 3");
   });
 
+  it("serves HTTP/2 to curl, over TLS and with prior knowledge", async (t: TestContext) => {
+    if (!needProgram(t, "curl")) return;
+    const ca = join(gateway.directory, "ca.pem");
+    const format = ["-sS", "-w", " %{http_version} %{http_code}", "-d", "x=1"];
+    const secure = ["--http2", "--cacert", ca, `https://localhost:${gateway.port("edge")}/curl`];
+    assert.equal((await run("curl", [...format, ...secure])).stdout, "POST /curl 3 2 200");
+    const plain = ["--http2-prior-knowledge", `http://127.0.0.1:${gateway.port("plain")}/curl`];
+    assert.equal((await run("curl", [...format, ...plain])).stdout, "POST /curl 3 2 200");
+  });
+
+  it("serves nghttp and h2load without a failed request", async (t: TestContext) => {
+    if (!needProgram(t, "nghttp") || !needProgram(t, "h2load")) return;
+    const { stdout } = await run("nghttp", ["-nv", `http://127.0.0.1:${gateway.port("plain")}/nghttp`]);
+    assert.match(stdout, /:status: 200/);
+    for (const url of [`https://localhost:${gateway.port("edge")}/`, `http://127.0.0.1:${gateway.port("plain")}/`]) {
+      const load = await run("h2load", ["-n", "2000", "-c", "8", "-m", "32", url]);
+      assert.match(load.stdout, /2000 succeeded, 0 failed, 0 errored, 0 timeout/);
+    }
+    const upload = await run("h2load", [
+      "-n",
+      "200",
+      "-c",
+      "4",
+      "-m",
+      "8",
+      "-d",
+      join(gateway.directory, "ca.pem"),
+      `http://127.0.0.1:${gateway.port("plain")}/`,
+    ]);
+    assert.match(upload.stdout, /200 succeeded, 0 failed/);
+  });
+
+  it("a flood ends its connection, with a metric and a line in the log", async () => {
+    const raw = await connectRaw({ port: gateway.port("plain") });
+    const ping = "\0\0\x08\x06\0\0\0\0\0pingping";
+    raw.send(`PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0${ping.repeat(2000)}`);
+    await raw.untilClosed();
+    assert.match(raw.text(), /ping-flood$/);
+    await eventually(() => /an HTTP\/2 connection was ended: ping-flood/.test(gateway.stderr()), "the line in the log");
+    await eventually(
+      async () => /reason="http2-ping-flood"[^}]*\} 1/.test((await fetchOnce(`${gateway.admin.url}/metrics`)).text),
+      "the metric",
+    );
+  });
+
   it("workers resume each other's TLS sessions", async () => {
     const { ticket } = await askOverTls(gateway.port("edge"), certificates["ca.pem"]);
     for (let i = 0; i < 40; i++) {
