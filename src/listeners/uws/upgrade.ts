@@ -18,6 +18,10 @@ const UPGRADE_TOKEN = /(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)/i;
 /** Base64 of 16 bytes. */
 const KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
 
+export function isWebSocketKey(text: string): boolean {
+  return KEY.test(text);
+}
+
 /** Null when nothing of the kind is asked for. */
 export function readUpgrade(head: RequestHead): UpgradeRequest | null {
   const fields = { upgrade: "", connection: "", key: "", version: "", extensions: "", keys: 0 };
@@ -44,7 +48,7 @@ export function readUpgrade(head: RequestHead): UpgradeRequest | null {
     }
   }
   if (!WEBSOCKET_TOKEN.test(fields.upgrade) || head.method !== "GET") return null;
-  const isSound = UPGRADE_TOKEN.test(fields.connection) && fields.keys === 1 && KEY.test(fields.key) && head.bodyLength === 0;
+  const isSound = UPGRADE_TOKEN.test(fields.connection) && fields.keys === 1 && isWebSocketKey(fields.key) && head.bodyLength === 0;
   const flaw = !isSound ? "malformed" : fields.version === "13" ? null : "version";
   return { flaw, key: fields.key, extensions: fields.extensions };
 }

@@ -4,6 +4,7 @@
  */
 import type { Socket } from "node:net";
 import { RequestHead } from "../../engine/model/request.js";
+import type { WebSocketEnd, WebSocketEvents } from "../../proxy/web-socket-ports.js";
 import type { Latin1Bytes } from "../../wire/http1/bytes.js";
 import type { IncomingRequest } from "../../wire/http1/incoming-request.js";
 import type { Refusal } from "../../wire/http1/refusal.js";
@@ -12,16 +13,22 @@ import type { GateVerdict } from "../uws/gate.js";
 import type { Client } from "./client.js";
 import { Deadline } from "./deadline.js";
 import { Http1Response, type Http1ResponseOwner } from "./http1-response.js";
+import { Http1Tunnel } from "./http1-tunnel.js";
 import { OutputWatch } from "./output-watch.js";
 import type { ProtocolConnection, SocketOwner } from "./protocol-connection.js";
 import { codeOf, detailOf } from "./refusal-codes.js";
 import { judgeHead, refusedHead } from "./request-rules.js";
 import { SocketWriter } from "./socket-writer.js";
 import { UploadClock } from "./upload-clock.js";
+import { ClientWebSocket } from "./web-socket.js";
+import { judgeUpgrade } from "./web-socket-request.js";
 import type { TurnEnd, WireContext } from "./wire-context.js";
 
-/** `answering`: the request is complete, its response is not. `closing`: nothing is read any more but to be forgotten. */
-type Phase = "reading" | "answering" | "closing";
+/**
+ * `answering`: the request is complete, its response is not. `switched`: no HTTP any more. `closing`: nothing is read any more
+ * but to be forgotten.
+ */
+type Phase = "reading" | "answering" | "switched" | "closing";
 /** What the deadline is for. */
 type Wait = "idle" | "head" | "body" | "answer" | "half-closed" | "closing";
 
@@ -61,6 +68,8 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
   #gatheredBytes = 0;
   #expectsContinue = false;
   #upload: UploadClock | null = null;
+  /** Set for good once the connection has switched protocols. */
+  #webSocket: ClientWebSocket | null = null;
   readonly #output: OutputWatch;
 
   constructor(socket: Socket, owner: SocketOwner, client: Client, context: WireContext) {
@@ -85,13 +94,15 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
 
   receive(bytes: Latin1Bytes): void {
     if (this.#phase === "closing") return;
-    if (this.#held !== null || !this.#mayParse()) this.#hold(bytes);
+    if (this.#phase === "switched") this.#receiveFrames(bytes);
+    else if (this.#held !== null || !this.#mayParse()) this.#hold(bytes);
     else this.#tryFeed(bytes);
   }
 
   onDrain(): void {
     try {
       this.#response?.drained();
+      this.#webSocket?.drained();
     } catch (error) {
       this.crash(error);
     }
@@ -101,7 +112,8 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
   onEnd(): void {
     this.#isHalfClosed = true;
     if (this.#phase === "closing") return;
-    if (this.#phase === "answering") this.#waitFor("half-closed", HALF_CLOSED_MS);
+    if (this.#phase === "switched") this.#webSocket?.ended();
+    else if (this.#phase === "answering") this.#waitFor("half-closed", HALF_CLOSED_MS);
     else if (this.#response === null && this.#held === null) this.#startClosing();
     else if (this.#held === null) this.breakOff();
   }
@@ -112,6 +124,7 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
     this.#held = null;
     this.#deadline.stop();
     this.#lose();
+    this.#webSocket?.lost();
   }
 
   drain(): void {
@@ -179,6 +192,7 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
   }
 
   onTurnEnd(): void {
+    if (this.#phase === "switched") return this.#beginFrames();
     const held = this.#held;
     if (held === null || this.#phase === "closing" || !this.#mayParse()) return;
     this.#held = null;
@@ -202,7 +216,10 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
     head.hasZeroLength = request.hasZeroLength;
     this.#bodyLength = request.bodyLength;
     this.#expectsContinue = request.expectsContinue;
-    this.#open(request, judgeHead(head, this.#client, policy));
+    head.acceptsTrailers = request.acceptsTrailers;
+    const verdict = judgeHead(head, this.#client, policy);
+    const webSocketKey = request.upgrades.length === 0 ? "" : judgeUpgrade(verdict, request);
+    this.#open(request, verdict, webSocketKey);
     return true;
   }
 
@@ -233,9 +250,10 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
     this.#response?.handler?.onBody(bytes === 0 ? EMPTY : gathering.subarray(0, bytes), isLast);
   }
 
-  #open(request: IncomingRequest, verdict: GateVerdict): void {
+  #open(request: IncomingRequest, verdict: GateVerdict, webSocketKey = ""): void {
     const { acceptor } = this.#context;
     const response = new Http1Response(this, request);
+    response.webSocketKey = webSocketKey;
     this.#response = response;
     if (verdict.code === null) response.handler = acceptor.accept(verdict.head, response);
     else {
@@ -275,7 +293,8 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
     this.#deadline.clear();
     this.#phase = "answering";
     // With a length, the last piece has said that it is the last.
-    this.#deliver(this.#bodyLength < 0);
+    this.#deliver(this.#bodyLength < 0 && this.#parser.trailers === null);
+    if (this.#parser.trailers !== null && !this.#isDiscarding) this.#response?.handler?.onTrailers(this.#parser.trailers);
     this.#response?.finish();
     if (this.#response?.isOver === true) this.#afterResponse();
   }
@@ -335,6 +354,35 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
     if (!this.#expectsContinue || this.#receivedBytes > 0 || this.#phase !== "reading") return;
     this.#expectsContinue = false;
     this.writer.write("HTTP/1.1 100 Continue\r\n\r\n", [], "");
+  }
+
+  // ── Another protocol ─────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Null: the client has not waited for the answer (RFC 6455 §4.1). What it sent may be anything but frames. */
+  switchProtocols(head: string, events: WebSocketEvents): WebSocketEnd | null {
+    if (this.#held !== null) {
+      this.breakOff();
+      return null;
+    }
+    const { onBug, spec, timers } = this.#context;
+    this.#phase = "switched";
+    this.#response = null;
+    this.#deadline.stop();
+    this.writer.write(head, [], "");
+    this.#webSocket = new ClientWebSocket(new Http1Tunnel(this.#socket), events, { spec: spec.webSocket, timers, onBug });
+    // Not at once: whoever asked for this does not know its other end yet.
+    this.#context.atTurnEnd(this);
+    return this.#webSocket;
+  }
+
+  #beginFrames(): void {
+    this.#webSocket?.open();
+    this.#socket.resume();
+    if (this.#isHalfClosed) this.#webSocket?.ended();
+  }
+
+  #receiveFrames(bytes: Latin1Bytes): void {
+    this.#webSocket?.read(bytes as unknown as Uint8Array);
   }
 
   breakOff(): void {

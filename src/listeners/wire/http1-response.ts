@@ -2,13 +2,21 @@
  * The response side of one HTTP/1 exchange. What it is told is kept as long as it may still change or grow within the turn: a
  * short response leaves as one write, with its length instead of chunks. It frames; the connection decides what follows.
  */
-import type { HeaderList } from "../../engine/model/request.js";
 import type { Downstream, DownstreamHandler } from "../../proxy/ports.js";
+import type { WebSocketEnd, WebSocketEvents } from "../../proxy/web-socket-ports.js";
 import { chunkSizeLine, encodeLastChunk } from "../../wire/http1/chunk-encoder.js";
 import type { IncomingRequest } from "../../wire/http1/incoming-request.js";
-import { type BodyFraming, bodyFraming, encodeResponseHead, type OutgoingResponse } from "../../wire/http1/response-encoder.js";
+import {
+  type BodyFraming,
+  bodyFraming,
+  encodeInterimHead,
+  encodeResponseHead,
+  encodeUpgradeHead,
+  type OutgoingResponse,
+} from "../../wire/http1/response-encoder.js";
 import { httpDate } from "./http-date.js";
 import type { SocketWriter } from "./socket-writer.js";
+import { acceptOf } from "./web-socket.js";
 import type { TurnEnd } from "./wire-context.js";
 
 /** The connection. */
@@ -24,6 +32,8 @@ export interface Http1ResponseOwner {
   pauseBody(): void;
   resumeBody(): void;
   sendContinue(): void;
+  /** Behind `head`, the connection speaks WebSocket. */
+  switchProtocols(head: string, events: WebSocketEvents): WebSocketEnd | null;
   /** Ends the connection so that nothing that was sent can look complete. */
   breakOff(): void;
   crash(error: unknown): void;
@@ -41,6 +51,8 @@ export class Http1Response implements Downstream, OutgoingResponse, TurnEnd {
   handler: DownstreamHandler | null = null;
   /** The connection must not live on after this response. */
   mustClose = false;
+  /** Of a request for a WebSocket; else "". */
+  webSocketKey = "";
   status = 0;
   headers: readonly string[] = NO_HEADERS;
   bodyLength = -1;
@@ -58,7 +70,7 @@ export class Http1Response implements Downstream, OutgoingResponse, TurnEnd {
   #heldBytes = 0;
   #isWaitingForTurn = false;
   #isBlocked = false;
-  #trailers: HeaderList | null = null;
+  #trailers: readonly string[] | null = null;
 
   constructor(owner: Http1ResponseOwner, request: IncomingRequest) {
     this.#owner = owner;
@@ -102,6 +114,12 @@ export class Http1Response implements Downstream, OutgoingResponse, TurnEnd {
     return !this.#isBlocked;
   }
 
+  writeInterim(status: number, headers: readonly string[]): void {
+    if (this.#state !== "idle" || this.minorVersion === 0) return;
+    const head = encodeInterimHead(status, headers);
+    if (head !== null) this.#owner.writer.write(head, EMPTY, "");
+  }
+
   takeBack(): boolean {
     if (this.#state === "idle") return true;
     if (this.#hasLeft || this.#state === "over") return false;
@@ -117,7 +135,7 @@ export class Http1Response implements Downstream, OutgoingResponse, TurnEnd {
     if (this.#heldBytes > 0 || hasHeadOnly) this.#send(null, "");
   }
 
-  end(trailers: HeaderList | null = null): void {
+  end(trailers: readonly string[] | null = null): void {
     if (!this.#isOpen()) return;
     this.#trailers = trailers;
     this.#state = "ending";
@@ -130,9 +148,17 @@ export class Http1Response implements Downstream, OutgoingResponse, TurnEnd {
     this.#owner.breakOff();
   }
 
-  /** Not offered here yet. */
-  acceptWebSocket(): null {
-    return null;
+  acceptWebSocket(headers: readonly string[], protocol: string, events: WebSocketEvents): WebSocketEnd | null {
+    if (this.#state !== "idle" || this.webSocketKey === "") return null;
+    const chosen = protocol === "" ? [] : ["sec-websocket-protocol", protocol];
+    const head = encodeUpgradeHead("websocket", ["sec-websocket-accept", acceptOf(this.webSocketKey), ...chosen, ...headers]);
+    if (head === null) {
+      this.#crash();
+      return null;
+    }
+    const end = this.#owner.switchProtocols(head, events);
+    if (end !== null) this.#state = "over";
+    return end;
   }
 
   pauseBody(): void {

@@ -6,10 +6,13 @@
 import type { ErrorCode } from "../../engine/model/errors.js";
 import type { HeaderList } from "../../engine/model/request.js";
 import type { Downstream, DownstreamHandler } from "../../proxy/ports.js";
+import type { WebSocketEnd, WebSocketEvents } from "../../proxy/web-socket-ports.js";
 import { INTERNAL_ERROR, NO_ERROR } from "../../wire/http2/error-codes.js";
 import type { Http2ResponseHead } from "../../wire/http2/events.js";
 import type { Http2Stream } from "../../wire/http2/stream.js";
+import { Http2Tunnel } from "./http2-tunnel.js";
 import { UploadClock } from "./upload-clock.js";
+import { ClientWebSocket } from "./web-socket.js";
 import type { WireContext } from "./wire-context.js";
 
 /** The connection. */
@@ -19,7 +22,7 @@ export interface Http2ResponseOwner {
   /** Returns how much was taken. */
   sendData(stream: Http2Stream, data: Uint8Array, isEnd: boolean): number;
   sendTrailers(stream: Http2Stream, trailers: readonly string[]): void;
-  sendContinue(stream: Http2Stream): void;
+  sendInterim(stream: Http2Stream, status: number, headers: readonly string[]): void;
   consume(stream: Http2Stream, bytes: number): void;
   reset(stream: Http2Stream, errorCode: number): void;
   /** No more will be said about the stream. */
@@ -27,8 +30,11 @@ export interface Http2ResponseOwner {
   crash(response: Http2Response, error: unknown): void;
 }
 
-/** `stated`: the head is known. `sending`: it is with the codec. `ending`: `end` was called and bytes are still here. */
-type State = "idle" | "stated" | "sending" | "ending" | "over";
+/**
+ * `stated`: the head is known. `sending`: it is with the codec. `ending`: `end` was called and bytes are still here.
+ * `switched`: the stream carries a WebSocket.
+ */
+type State = "idle" | "stated" | "sending" | "ending" | "switched" | "over";
 
 const EMPTY = Buffer.alloc(0);
 const NO_HEADERS: readonly string[] = [];
@@ -53,7 +59,11 @@ export class Http2Response implements Downstream, Http2ResponseHead {
   /** What the codec has not taken, or was not offered yet. */
   #rest: Uint8Array = EMPTY;
   #isBlocked = false;
-  #trailers: HeaderList | null = null;
+  #trailers: readonly string[] | null = null;
+  /** Of the request; they come behind what waits. */
+  #requestTrailers: HeaderList | null = null;
+  #tunnel: Http2Tunnel | null = null;
+  #webSocket: ClientWebSocket | null = null;
   /** The exchange wants no request bytes: they wait here, at most a window of them. */
   #isBodyPaused = false;
   #waiting: Uint8Array[] | null = null;
@@ -94,6 +104,10 @@ export class Http2Response implements Downstream, Http2ResponseHead {
     return !this.#isBlocked;
   }
 
+  writeInterim(status: number, headers: readonly string[]): void {
+    if (this.#state === "idle") this.#owner.sendInterim(this.stream, status, headers);
+  }
+
   takeBack(): boolean {
     if (this.#state !== "idle" && this.#state !== "stated") return false;
     this.#state = "idle";
@@ -108,7 +122,7 @@ export class Http2Response implements Downstream, Http2ResponseHead {
     this.#offer();
   }
 
-  end(trailers: HeaderList | null = null): void {
+  end(trailers: readonly string[] | null = null): void {
     if (!this.#isOpen()) return;
     this.#trailers = trailers;
     if (this.#state === "stated") this.#endStated();
@@ -120,9 +134,18 @@ export class Http2Response implements Downstream, Http2ResponseHead {
     this.#cutOff(INTERNAL_ERROR);
   }
 
-  /** Not offered here yet. */
-  acceptWebSocket(): null {
-    return null;
+  acceptWebSocket(headers: readonly string[], protocol: string, events: WebSocketEvents): WebSocketEnd | null {
+    if (this.#state !== "idle") return null;
+    const { onBug, spec, timers } = this.#owner.context;
+    const chosen = protocol === "" ? [] : ["sec-websocket-protocol", protocol];
+    this.#owner.sendHead(this.stream, { status: 200, headers: [...chosen, ...headers], bodyLength: -1 }, false);
+    if (this.isOver) return null;
+    this.#state = "switched";
+    this.#tunnel = new Http2Tunnel(this.#owner, this.stream, () => this.#over());
+    this.#webSocket = new ClientWebSocket(this.#tunnel, events, { spec: spec.webSocket, timers, onBug });
+    // Not at once: whoever asked for this does not know its other end yet.
+    setImmediate(openWebSocket, this.#webSocket);
+    return this.#webSocket;
   }
 
   // ── Downstream: the request's body ───────────────────────────────────────────────────────────────────────────
@@ -141,12 +164,13 @@ export class Http2Response implements Downstream, Http2ResponseHead {
   }
 
   wantBody(): void {
-    if (this.#expectsContinue && this.#state === "idle" && this.receivedBytes === 0) this.#owner.sendContinue(this.stream);
+    if (this.#expectsContinue && this.#state === "idle" && this.receivedBytes === 0) this.#owner.sendInterim(this.stream, 100, NO_HEADERS);
   }
 
   // ── Called by the connection ─────────────────────────────────────────────────────────────────────────────────
 
   receive(data: Uint8Array, isEnd: boolean): void {
+    if (this.#webSocket !== null) return this.#receiveFrames(this.#webSocket, data, isEnd);
     this.receivedBytes += data.length;
     if (isEnd) this.upload = null;
     const { maxBodyBytes } = this.#owner.context.policy;
@@ -156,6 +180,20 @@ export class Http2Response implements Downstream, Http2ResponseHead {
       this.failBody("body-too-large", `the body exceeds ${maxBodyBytes} bytes`);
     } else if (this.#isBodyPaused) this.#hold(data, isEnd);
     else this.#deliver(data, isEnd);
+  }
+
+  receiveTrailers(trailers: HeaderList): void {
+    if (this.#webSocket !== null) return this.#webSocket.ended();
+    this.upload = null;
+    if (this.#isDiscarding || this.#state === "over") return;
+    if (this.#waiting === null) this.handler?.onTrailers(trailers);
+    else this.#requestTrailers = trailers;
+  }
+
+  #receiveFrames(webSocket: ClientWebSocket, data: Uint8Array, isEnd: boolean): void {
+    webSocket.read(data);
+    this.#tunnel?.received(data.length);
+    if (isEnd) webSocket.ended();
   }
 
   /** The request was refused: its body is paid back and forgotten. */
@@ -174,6 +212,7 @@ export class Http2Response implements Downstream, Http2ResponseHead {
   /** The codec takes more. */
   writable(): void {
     if (this.#state === "over") return;
+    if (this.#tunnel !== null) return this.#tunnelWritable(this.#tunnel);
     this.#isBlocked = false;
     this.#offer();
     if (this.#isBlocked) return;
@@ -181,9 +220,18 @@ export class Http2Response implements Downstream, Http2ResponseHead {
     else this.handler?.onDrain();
   }
 
+  #tunnelWritable(tunnel: Http2Tunnel): void {
+    tunnel.flush();
+    this.#webSocket?.drained();
+  }
+
   /** The client has given the stream up, or is gone. */
   lost(): void {
     if (this.#state === "over") return;
+    if (this.#webSocket !== null) {
+      this.#tunnel?.lost();
+      return this.#webSocket.lost();
+    }
     this.#over();
     this.handler?.onAbort();
   }
@@ -296,6 +344,10 @@ export class Http2Response implements Downstream, Http2ResponseHead {
       if (this.#waiting.length === 0) this.#waiting = null;
       this.#deliver(data, this.#isLastWaiting && this.#waiting === null);
     }
+    const trailers = this.#requestTrailers;
+    if (trailers === null || this.#waiting !== null) return;
+    this.#requestTrailers = null;
+    this.handler?.onTrailers(trailers);
   }
 
   #returnWaiting(): void {
@@ -306,4 +358,8 @@ export class Http2Response implements Downstream, Http2ResponseHead {
     for (const data of waiting) bytes += data.length;
     this.#owner.consume(this.stream, bytes);
   }
+}
+
+function openWebSocket(webSocket: ClientWebSocket): void {
+  webSocket.open();
 }

@@ -18,6 +18,7 @@ import { outgoingFields } from "./outgoing-fields.js";
 import { OutputWatch } from "./output-watch.js";
 import type { ProtocolConnection, SocketOwner } from "./protocol-connection.js";
 import { judgeHead, refusedHead } from "./request-rules.js";
+import { judgeConnect } from "./web-socket-request.js";
 import type { TurnEnd, WireContext } from "./wire-context.js";
 
 /** `leaving`: no new streams are wanted. `closing`: nothing is read any more but to be forgotten. */
@@ -129,12 +130,13 @@ export class Http2Session implements ProtocolConnection, Http2Events, Http2Respo
     const request = requestHead(head, isEnd, this.context.policy.scheme);
     const expectation = headerValue(head.headers, "expect")?.toLowerCase();
     const verdict = judgeHead(request, this.#client, this.context.policy);
+    if (head.protocol !== "") judgeConnect(verdict, head.protocol);
     if (expectation !== undefined && expectation !== "100-continue") {
       verdict.refuse("expectation-failed", "only 100-continue can be expected");
     }
     const response = new Http2Response(this, stream, head.method === "HEAD", expectation !== undefined && !isEnd);
     this.#open(response, verdict);
-    if (!isEnd && !response.isOver) this.#watchUpload(response);
+    if (!isEnd && !response.isOver && !request.isWebSocket) this.#watchUpload(response);
     if (performance.now() >= this.#owner.oldAtMs) this.#leave();
   }
 
@@ -170,9 +172,8 @@ export class Http2Session implements ProtocolConnection, Http2Events, Http2Respo
     }
   }
 
-  /** Trailers of requests are not passed on yet; they end the body all the same. */
-  onTrailers(stream: Http2Stream): void {
-    this.#tell(stream, endOfBody);
+  onTrailers(stream: Http2Stream, trailers: string[]): void {
+    this.#tell(stream, (response) => response.receiveTrailers(trailers));
   }
 
   onReset(stream: Http2Stream): void {
@@ -230,8 +231,9 @@ export class Http2Session implements ProtocolConnection, Http2Events, Http2Respo
     this.#flushLater();
   }
 
-  sendContinue(stream: Http2Stream): void {
-    this.#codec.sendInterim(stream, 100, []);
+  sendInterim(stream: Http2Stream, status: number, headers: readonly string[]): void {
+    const fields = outgoingFields(headers, false);
+    if (fields !== null) this.#codec.sendInterim(stream, status, fields);
     this.#flushLater();
   }
 
@@ -365,13 +367,17 @@ export class Http2Session implements ProtocolConnection, Http2Events, Http2Respo
   }
 }
 
+/** An extended CONNECT is what a GET with an upgrade is in HTTP/1.1: what comes on its stream is no body. */
 function requestHead(head: Http2RequestHead, isEnd: boolean, scheme: "http" | "https"): RequestHead {
-  const { method, authority, path, headers, bodyLength } = head;
+  const { authority, path, headers, protocol } = head;
+  const method = protocol === "" ? head.method : "GET";
+  const bodyLength = protocol === "" ? head.bodyLength : 0;
   const mark = path.indexOf("?");
   const query = mark === -1 ? undefined : path.substring(mark + 1);
   const request = new RequestHead(method, scheme, authority, mark === -1 ? path : path.substring(0, mark), query, headers as string[]);
   request.bodyLength = isEnd ? 0 : bodyLength;
   request.hasZeroLength = bodyLength === 0;
+  request.acceptsTrailers = head.acceptsTrailers;
   return request;
 }
 
@@ -381,10 +387,6 @@ function onDeadline(session: Http2Session): void {
 
 function lookAtUploads(session: Http2Session): void {
   session.lookAtUploads();
-}
-
-function endOfBody(response: Http2Response): void {
-  response.receive(NO_BYTES, true);
 }
 
 function lose(response: Http2Response): void {
@@ -398,5 +400,3 @@ function writable(response: Http2Response): void {
 function unsendable(): never {
   throw new Error("a response holds a name or value that cannot be sent");
 }
-
-const NO_BYTES = new Uint8Array(0);

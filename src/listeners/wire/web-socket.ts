@@ -87,7 +87,13 @@ export class ClientWebSocket implements WebSocketEnd, FrameCarrier, EndpointEven
     if (this.#endpoint.isOpen) this.#run(() => this.#events.onDrain());
   }
 
-  /** The client is gone, or its side has ended without a close frame. */
+  /** The client's side has ended. When it has been told to go, it only did so. */
+  ended(): void {
+    if (this.#endpoint.isOpen) this.lost();
+    else this.#transport.end();
+  }
+
+  /** The client is gone. */
   lost(): void {
     this.#stopTimers();
     if (this.#endpoint.lose()) this.#run(() => this.#events.onAbort("downstream-abort", "closed without a close frame"));

@@ -54,7 +54,7 @@ export class WireContext {
 function http2Limits({ http2, maxHeaderFields }: WireSpec, maxListBytes: number): Http2Limits {
   const { maxConcurrentStreams, streamWindowBytes, connectionWindowBytes } = http2;
   const limits = { maxConcurrentStreams, streamWindowBytes, connectionWindowBytes, maxListBytes, maxFields: maxHeaderFields };
-  return { ...DEFAULT_HTTP2_LIMITS, ...limits, allowsExtendedConnect: false };
+  return { ...DEFAULT_HTTP2_LIMITS, ...limits, allowsExtendedConnect: true };
 }
 
 export class WaitingTurns {

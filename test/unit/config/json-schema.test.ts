@@ -36,7 +36,15 @@ test("a text of a filter may be a file reference, a number may be a variable", (
       };
     }
   ).properties.routes.items.properties.filters.items.properties;
-  assert.deepEqual(Object.keys(filters).sort(), ["grpcWeb", "jwt", "rateLimit", "redirect", "requestHeaders", "respond", "responseHeaders"]);
+  assert.deepEqual(Object.keys(filters).sort(), [
+    "grpcWeb",
+    "jwt",
+    "rateLimit",
+    "redirect",
+    "requestHeaders",
+    "respond",
+    "responseHeaders",
+  ]);
   assert.equal(filters["respond"]?.properties["body"]?.anyOf?.length, 2);
   assert.ok(text.includes("\\\\$\\\\{"));
 });
