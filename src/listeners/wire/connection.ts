@@ -10,6 +10,7 @@ import type { ProxyHeader } from "../../wire/proxy-protocol/header.js";
 import { ProxyProtocolParser } from "../../wire/proxy-protocol/parser.js";
 import type { Client } from "./client.js";
 import { Deadline } from "./deadline.js";
+import { readDirectly } from "./direct-reads.js";
 import { Http1Connection } from "./http1-connection.js";
 import { Http2Session } from "./http2-session.js";
 import type { ProtocolConnection, SocketOwner } from "./protocol-connection.js";
@@ -176,9 +177,9 @@ export class Connection implements SocketOwner {
     const protocol: ProtocolConnection = new Protocol(socket, this, client, this.#context);
     this.#protocol = protocol;
     if (socket !== this.#raw) socket.on("error", ignore);
-    socket.on("data", (chunk: Buffer) => protocol.receive(chunk as Buffer & Latin1Bytes));
     socket.on("drain", () => protocol.onDrain());
     socket.on("end", () => protocol.onEnd());
+    readDirectly(socket, (chunk) => protocol.receive(chunk as Buffer & Latin1Bytes));
     if (this.#isDraining) protocol.drain();
   }
 
