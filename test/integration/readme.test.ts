@@ -63,7 +63,9 @@ describe("README", () => {
   it("says of every protocol in the table whether it is available, as the configuration does", () => {
     for (const row of README.matchAll(/^\| (`[^|]*`) \| (now|not yet) \|/gm)) {
       for (const [, protocol = ""] of (row[1] ?? "").matchAll(/`(\w+)`/g)) {
-        const tls = protocol === "https" ? ", tls: { certificates: [{ cert: certs/localhost.pem, key: certs/localhost-key.pem }] }" : "";
+        const tls = /^(?:https|h2)$/.test(protocol)
+          ? ", tls: { certificates: [{ cert: certs/localhost.pem, key: certs/localhost-key.pem }] }"
+          : "";
         const document = `listeners: [{ name: a, bind: "127.0.0.1:0", protocol: ${protocol}${tls} }]`;
         const result = parseConfig(document, join(directory, "windrose.yaml"));
         const isKnown = result.ok || !result.problems.some((problem) => problem.path.endsWith("protocol"));
