@@ -70,12 +70,17 @@ export class Connection implements SocketOwner {
 
   drain(): void {
     this.#isDraining = true;
-    if (this.#protocol === null) this.destroy();
-    else this.#protocol.drain();
+    this.#protocol?.drain();
   }
 
   destroy(): void {
     this.#raw.destroy();
+  }
+
+  /** With its exchanges, which hear of it before this returns. */
+  kill(): void {
+    this.#protocol?.onClose();
+    this.cut();
   }
 
   cut(): void {

@@ -63,6 +63,7 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
   #isDiscarding = false;
   #isHalfClosed = false;
   #isGone = false;
+  #hasServed = false;
   #bodyLength = 0;
   #receivedBytes = 0;
   #gatheredBytes = 0;
@@ -127,7 +128,9 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
     this.#webSocket?.lost();
   }
 
+  /** A connection that has just been opened is about to be used: it gets its one answer. */
   drain(): void {
+    if (!this.#hasServed) return;
     if (this.#phase === "reading" && this.#response === null && this.#held === null && !this.#parser.hasBegun) this.#startClosing();
   }
 
@@ -321,6 +324,7 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
     if (response === null || this.#phase === "closing") return;
     if (!response.canPersist || this.#phase !== "answering") return this.#startClosing();
     this.#response = null;
+    this.#hasServed = true;
     this.#upload = null;
     this.#isBodyPaused = false;
     this.#isDiscarding = false;

@@ -145,7 +145,7 @@ class Listener implements WireListener, ConnectionOwner {
 
   close(): void {
     if (this.#server.listening) this.#server.close();
-    for (const connection of this.#connections) connection.cut();
+    for (const connection of this.#connections) connection.kill();
   }
 
   #createTls(context: WireContext): TlsAcceptor | null {
