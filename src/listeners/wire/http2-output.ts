@@ -3,6 +3,8 @@ import type { Socket } from "node:net";
 import type { Http2Connection } from "../../wire/http2/connection.js";
 
 const HIGH_WATER_BYTES = 131_072;
+/** Less than this comes from Node's pool, and copying it is cheaper than hearing when the socket is done with it. */
+const MAX_COPIED_BYTES = 4_096;
 
 export class Http2Output {
   readonly #socket: Socket;
@@ -32,8 +34,13 @@ export class Http2Output {
     }
   }
 
-  /** The socket may keep a piece until it calls back; then the codec can fill it anew. */
+  /** The socket may keep what it is given until it calls back; only then can the codec fill it anew. */
   #write(piece: Uint8Array): void {
-    this.#socket.write(piece, () => this.#codec.releaseOutput(piece));
+    if (piece.length < MAX_COPIED_BYTES) {
+      const copy = Buffer.allocUnsafe(piece.length);
+      copy.set(piece);
+      this.#codec.releaseOutput(piece);
+      this.#socket.write(copy);
+    } else this.#socket.write(piece, () => this.#codec.releaseOutput(piece));
   }
 }
