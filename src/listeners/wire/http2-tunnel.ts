@@ -17,6 +17,7 @@ export class Http2Tunnel implements WebSocketTransport {
   /** In order; the first one may have left in part. */
   #queue: Uint8Array[] = [];
   #isEnding = false;
+  #hasEnded = false;
   #isPaused = false;
   #unpaidBytes = 0;
   #isOver = false;
@@ -87,7 +88,8 @@ export class Http2Tunnel implements WebSocketTransport {
 
   #sendEnd(): void {
     if (this.#isOver) return;
-    this.#owner.sendData(this.#stream, NOTHING, true);
+    if (!this.#hasEnded) this.#owner.sendData(this.#stream, NOTHING, true);
+    this.#hasEnded = true;
     // The client's own end is still to come; without it, the closing timer resets the stream.
     if (this.#stream.isReceiveEnded) this.#over();
   }
