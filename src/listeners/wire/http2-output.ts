@@ -1,19 +1,26 @@
-/** What the codec has to say, on its way to the socket: piece by piece as long as the socket takes more. */
+/**
+ * What the codec has to say, on its way to the socket. One piece at a time: what waits behind a write under way would be copied
+ * together by Node.js, and a piece that the socket is done with can be filled anew.
+ */
 import type { Socket } from "node:net";
 import type { Http2Connection } from "../../wire/http2/connection.js";
 
-const HIGH_WATER_BYTES = 131_072;
 /** Less than this comes from Node's pool, and copying it is cheaper than hearing when the socket is done with it. */
 const MAX_COPIED_BYTES = 4_096;
 
 export class Http2Output {
   readonly #socket: Socket;
   readonly #codec: Http2Connection;
+  readonly #onWritten: () => void;
+  /** With the socket; null: the next one can go. */
+  #piece: Uint8Array | null = null;
   #isEnding = false;
 
-  constructor(socket: Socket, codec: Http2Connection) {
+  /** @param onWritten the socket has taken a piece: time to `flush` again */
+  constructor(socket: Socket, codec: Http2Connection, onWritten: () => void) {
     this.#socket = socket;
     this.#codec = codec;
+    this.#onWritten = onWritten;
   }
 
   /** The socket is to be closed behind the last byte. */
@@ -23,24 +30,30 @@ export class Http2Output {
 
   flush(): void {
     const socket = this.#socket;
-    if (socket.destroyed || socket.writableEnded) return;
-    while (socket.writableLength < HIGH_WATER_BYTES) {
+    while (this.#piece === null && !socket.destroyed && !socket.writableEnded) {
       const piece = this.#codec.takeOutput();
-      if (piece === null) {
-        if (this.#isEnding) socket.end();
-        return;
-      }
-      this.#write(piece);
+      if (piece !== null) this.#write(piece);
+      else if (this.#isEnding) socket.end();
+      if (piece === null) return;
     }
   }
 
-  /** The socket may keep what it is given until it calls back; only then can the codec fill it anew. */
   #write(piece: Uint8Array): void {
-    if (piece.length < MAX_COPIED_BYTES) {
-      const copy = Buffer.allocUnsafe(piece.length);
-      copy.set(piece);
-      this.#codec.releaseOutput(piece);
-      this.#socket.write(copy);
-    } else this.#socket.write(piece, () => this.#codec.releaseOutput(piece));
+    if (piece.length >= MAX_COPIED_BYTES || this.#socket.writableLength > 0) {
+      this.#piece = piece;
+      this.#socket.write(piece, this.#written);
+      return;
+    }
+    const copy = Buffer.allocUnsafe(piece.length);
+    copy.set(piece);
+    this.#codec.releaseOutput(piece);
+    this.#socket.write(copy);
   }
+
+  readonly #written = (): void => {
+    const piece = this.#piece;
+    this.#piece = null;
+    if (piece !== null) this.#codec.releaseOutput(piece);
+    this.#onWritten();
+  };
 }

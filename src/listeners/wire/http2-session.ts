@@ -56,7 +56,7 @@ export class Http2Session implements ProtocolConnection, Http2Events, Http2Respo
     this.#client = client;
     this.context = context;
     this.#codec = new Http2Connection("server", context.http2Limits, this);
-    this.#output = new Http2Output(socket, this.#codec);
+    this.#output = new Http2Output(socket, this.#codec, () => this.#flush());
     this.#watch = new OutputWatch(socket);
     this.#deadline = new Deadline(context.timers, () => this.#run(onDeadline));
     this.#deadline.set(context.wire.requestHeaderMs);
@@ -82,9 +82,8 @@ export class Http2Session implements ProtocolConnection, Http2Events, Http2Respo
     if (this.#codec.isOutputFull) this.#socket.pause();
   }
 
-  onDrain(): void {
-    this.#flush();
-  }
+  /** Not needed: each write says when it is done. */
+  onDrain(): void {}
 
   /** A client that closes its side gets what is under way; requests that it has not ended cannot be. */
   onEnd(): void {

@@ -5,6 +5,9 @@ import { DEFAULT_HTTP1_LIMITS, type Http1Limits } from "../../wire/http1/refusal
 import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from "../../wire/http2/limits.js";
 import type { GatePolicy } from "../uws/gate.js";
 
+/** Two reads from a service: with room for one only, streams that share a connection would stop at every read. */
+const MAX_PENDING_DATA_BYTES = 131_072;
+
 /** Something that has output which may wait until the end of the turn. */
 export interface TurnEnd {
   onTurnEnd(): void;
@@ -54,7 +57,7 @@ export class WireContext {
 function http2Limits({ http2, maxHeaderFields }: WireSpec, maxListBytes: number): Http2Limits {
   const { maxConcurrentStreams, streamWindowBytes, connectionWindowBytes } = http2;
   const limits = { maxConcurrentStreams, streamWindowBytes, connectionWindowBytes, maxListBytes, maxFields: maxHeaderFields };
-  return { ...DEFAULT_HTTP2_LIMITS, ...limits, allowsExtendedConnect: true };
+  return { ...DEFAULT_HTTP2_LIMITS, ...limits, allowsExtendedConnect: true, maxPendingDataBytes: MAX_PENDING_DATA_BYTES };
 }
 
 export class WaitingTurns {
