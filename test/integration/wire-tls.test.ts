@@ -242,6 +242,7 @@ test("a handshake that does not come to an end is cut, and garbage harms nobody"
   garbage.send(GET);
   await garbage.untilClosed();
   await hasty.until(() => hasty.listener.connections === 0, "connections to end");
+  assert.deepEqual(hasty.refusals, ["handshake", "handshake"]);
   (await handshake(hasty.port)).destroy();
   hasty.listener.close();
 });

@@ -43,6 +43,8 @@ export class Connection implements SocketOwner {
   /** First bytes that do not say yet which protocol it is. */
   #beginning: Latin1Bytes | null = null;
   #isDraining = false;
+  #isShakingHands = false;
+  #isRefused = false;
 
   constructor(raw: Socket, owner: ConnectionOwner) {
     this.#raw = raw;
@@ -74,6 +76,12 @@ export class Connection implements SocketOwner {
   }
 
   destroy(): void {
+    this.#raw.destroy();
+  }
+
+  /** The reason has been counted. */
+  refuse(): void {
+    this.#isRefused = true;
     this.#raw.destroy();
   }
 
@@ -123,12 +131,14 @@ export class Connection implements SocketOwner {
   #secure(): void {
     const { tls } = this.#owner;
     if (tls === null) return this.#sniff();
+    this.#isShakingHands = true;
     this.#owner.handshakeStarted(this);
     this.#deadline.set(this.#context.wire.tls?.handshakeMs ?? 0);
     tls.accept(this.#raw, (outcome) => this.#onHandshake(tls, outcome));
   }
 
   #onHandshake(tls: TlsAcceptor, outcome: HandshakeOutcome): void {
+    this.#isShakingHands = false;
     this.#owner.handshakeEnded(this);
     if (!outcome.ok) {
       this.#owner.refused("handshake", outcome.detail);
@@ -190,6 +200,8 @@ export class Connection implements SocketOwner {
 
   #onClosed(): void {
     this.#deadline.stop();
+    // The client left, or took too long.
+    if (this.#isShakingHands && !this.#isRefused) this.#owner.refused("handshake", "");
     this.#owner.handshakeEnded(this);
     this.#protocol?.onClose();
     this.#owner.closed(this);

@@ -185,7 +185,7 @@ class Listener implements WireListener, ConnectionOwner {
     if (this.#handshakes.size <= max) return;
     const [oldest] = this.#handshakes;
     this.refused("too-many-handshakes");
-    oldest?.destroy();
+    oldest?.refuse();
   }
 
   handshakeEnded(connection: Connection): void {
