@@ -19,7 +19,7 @@ interface Scenario {
   readonly run: () => void;
 }
 
-const events = { onHead: () => true, onBody: () => true };
+const events = { onInterim: () => undefined, onHead: () => true, onBody: () => true };
 
 /** One message in one read, parsed anew each time. */
 function responding(name: string, text: string): Scenario {

@@ -16,6 +16,7 @@ import type {
   ServiceSpec,
   Snapshot,
   TelemetrySpec,
+  UpstreamHttp2Spec,
   WebSocketSpec,
   WireSpec,
 } from "../engine/model/snapshot.js";
@@ -212,6 +213,7 @@ function compileService(service: Service, path: DocumentPath, { materials }: Com
     serverName: service.tls?.serverName?.toLowerCase() ?? "",
     caPem: materials.text([...path, "tls", "ca"]),
     isVerified: service.tls?.insecureSkipVerify !== true,
+    alpn: service.protocol === "h2" ? ONLY_HTTP2 : (service.tls?.alpn ?? ANY_HTTP),
   };
   return {
     name: service.name,
@@ -219,7 +221,8 @@ function compileService(service: Service, path: DocumentPath, { materials }: Com
       ({ address: hostAndPort, weight, zone, labels }): EndpointSpec => ({ ...address(hostAndPort), weight, zone, labels }),
     ),
     protocol: service.protocol,
-    tls: service.protocol === "https" ? tls : null,
+    tls: service.protocol === "https" || service.protocol === "h2" ? tls : null,
+    http2: compileServiceHttp2(service.http2),
     balance: { algorithm: service.balance.algorithm },
     connectTimeoutMs: milliseconds(service.timeouts.connect),
     keepAliveMs: milliseconds(service.timeouts.keepAlive),
@@ -228,6 +231,13 @@ function compileService(service: Service, path: DocumentPath, { materials }: Com
     maxPendingRequests: service.circuit.maxPendingRequests,
     maxWebSockets: service.circuit.maxWebSockets,
   };
+}
+
+const ONLY_HTTP2 = ["h2"] as const;
+const ANY_HTTP = ["h2", "http/1.1"] as const;
+
+function compileServiceHttp2({ maxConcurrentStreams, streamWindow, ping }: Service["http2"]): UpstreamHttp2Spec {
+  return { maxConcurrentStreams, streamWindowBytes: bytes(streamWindow), pingMs: milliseconds(ping) };
 }
 
 function compileProvider(provider: CompleteProvider, path: DocumentPath, input: CompileInput): JwtProviderSpec {

@@ -9,7 +9,7 @@ import { ERRORS, type ErrorCode } from "../engine/model/errors.js";
 import type { HeaderList, Principal, RequestHead } from "../engine/model/request.js";
 import type { RouteTimeouts } from "../engine/model/snapshot.js";
 import { noteRequest, tryRetry } from "../engine/resilience/retry-budget.js";
-import { isIdempotent, LOWEST_RETRIED_STATUS, retriesError, retriesStatus } from "../engine/resilience/retry-policy.js";
+import { isIdempotent, isUnprocessed, LOWEST_RETRIED_STATUS, retriesError, retriesStatus } from "../engine/resilience/retry-policy.js";
 import { chooseBackend } from "../engine/routing/choose-backend.js";
 import { matchRoute } from "../engine/routing/match-route.js";
 import { admit } from "./admission.js";
@@ -47,6 +47,8 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
   #body: RequestBody | null;
   #isHeadSent = false;
   #isWaitingForDrain = false;
+  /** The attempt under way repeats the one before, at the same endpoint and for free: so it happens once. */
+  #isRepetition = false;
   /** Endpoints that have failed, one per retry; null while there was none. */
   #tried: Endpoint[] | null = null;
   #extraHeaders: HeaderList | null = null;
@@ -205,15 +207,18 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     this.#startAttempt(endpoint, false);
   }
 
-  #startAttempt(endpoint: Endpoint, isFresh: boolean): void {
+  #startAttempt(endpoint: Endpoint, isRepetition: boolean): void {
     this.#phase = "attempt";
+    this.#isRepetition = isRepetition;
     this.attempts++;
     this.#lastEndpoint = endpoint;
     this.attemptStartedAt = performance.now();
     this.#startClock((this.#route as RouteRuntime).spec.timeouts);
     const attempt = new Attempt(this, endpoint);
     this.#attempt = attempt;
-    attempt.start(this.#gateway.connector, upstreamRequest(this.request, isFresh));
+    // HTTP/2 can tell that a request was not looked at: then it may be repeated whatever its method is.
+    if (endpoint.target.version !== "http1") this.#body?.keepSent();
+    attempt.start(this.#gateway.connector, upstreamRequest(this.request, isRepetition));
   }
 
   /** With no deadline of its own, an attempt may be silent for only so long. */
@@ -235,9 +240,11 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     this.#attempt = null;
     if (this.#isHeadSent) return this.fail(code, detail);
     this.#body?.detach();
-    // A fresh connection cannot be stale, so this happens once per endpoint; it is no retry, for the service was not asked.
-    if (code === "upstream-stale" && this.#canRepeat()) return this.#startAttempt(this.#lastEndpoint as Endpoint, true);
-    const endpoint = retriesError((this.#route as RouteRuntime).spec.retry.on, code) ? this.#nextEndpoint(isSent) : null;
+    const mayRepeat = !isSent || (isUnprocessed(code) ? this.#hasWholeBody() : this.#canRepeat());
+    // No retry, for the service was not asked. It may refuse again, and so it is asked once more only.
+    const isUnanswered = code === "upstream-stale" || isUnprocessed(code);
+    if (isUnanswered && mayRepeat && !this.#isRepetition) return this.#startAttempt(this.#lastEndpoint as Endpoint, true);
+    const endpoint = retriesError((this.#route as RouteRuntime).spec.retry.on, code) ? this.#nextEndpoint(mayRepeat) : null;
     if (endpoint === null) this.fail(code, detail);
     else this.#startAttempt(endpoint, false);
   }
@@ -253,15 +260,19 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
 
   /** The request may reach a service twice, and all of it is still here. */
   #canRepeat(): boolean {
-    return isIdempotent(this.request.method) && (this.#body === null || this.#body.canReplay);
+    return isIdempotent(this.request.method) && this.#hasWholeBody();
+  }
+
+  #hasWholeBody(): boolean {
+    return this.#body === null || this.#body.canReplay;
   }
 
   /** Where to try again; null when that is not allowed or there is no such place. */
-  #nextEndpoint(isSent: boolean): Endpoint | null {
+  #nextEndpoint(mayRepeat: boolean): Endpoint | null {
     this.#phase = "pick";
     const { retry } = (this.#route as RouteRuntime).spec;
     const { picker, retryBudget } = this.#service as ServiceRuntime;
-    if ((this.#tried?.length ?? 0) >= retry.attempts || (isSent && !this.#canRepeat())) return null;
+    if ((this.#tried?.length ?? 0) >= retry.attempts || !mayRepeat) return null;
     if (!tryRetry(retryBudget, performance.now(), retry)) return null;
     this.#tried ??= [];
     this.#tried.push(this.#lastEndpoint as Endpoint);
@@ -271,7 +282,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
   /** True: another endpoint is asked as soon as this answer is out of the way. */
   #dropsAnswer(status: number): boolean {
     const attempt = this.#attempt as Attempt;
-    const endpoint = retriesStatus((this.#route as RouteRuntime).spec.retry.on, status) ? this.#nextEndpoint(true) : null;
+    const endpoint = retriesStatus((this.#route as RouteRuntime).spec.retry.on, status) ? this.#nextEndpoint(this.#canRepeat()) : null;
     if (endpoint === null) return false;
     this.#body?.detach();
     attempt.handOver(new DroppedAnswer(attempt, () => this.#startAttempt(endpoint, false)));

@@ -92,7 +92,7 @@ export interface UpstreamRequest {
   readonly acceptsTrailers: boolean;
   /** Ask for a switch to WebSocket; 101 is then answered with `onUpgrade`. */
   readonly isWebSocket: boolean;
-  /** Do not use a pooled connection: the last one turned out stale. */
+  /** Do not use a pooled connection that may be stale: the last one was. */
   readonly isFresh: boolean;
 }
 
@@ -110,7 +110,7 @@ export interface UpstreamCall {
   /** Stop and resume the delivery of response bytes. */
   pause(): void;
   resume(): void;
-  /** Gives the attempt up; its connection is closed unless the exchange was complete. No further callbacks. */
+  /** Gives the attempt up; what carried it, a connection or a stream, is closed unless the exchange was complete. No further callbacks. */
   abort(): void;
 }
 

@@ -36,6 +36,11 @@ export class RequestBody {
     return !this.#hasForgotten;
   }
 
+  /** Whatever the method is: the next attempt may turn out not to have been looked at. */
+  keepSent(): void {
+    if (!this.#hasForgotten) this.#keepsSent = true;
+  }
+
   /** `chunk` is borrowed. */
   push(chunk: Uint8Array, isLast: boolean): void {
     this.receivedBytes += chunk.length;

@@ -10,7 +10,7 @@ import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 /** What carries the attempt at present: a connection, or the queue it waits in. */
 export interface Carrier {
   write(chunk: Uint8Array): boolean;
-  endRequest(): void;
+  endRequest(trailers: readonly string[] | null): void;
   pause(): void;
   resume(): void;
   abort(call: Http1Call): void;
@@ -40,8 +40,8 @@ export class Http1Call implements UpstreamCall {
     return this.carrier === null ? true : this.carrier.write(chunk);
   }
 
-  end(): void {
-    this.carrier?.endRequest();
+  end(trailers?: readonly string[]): void {
+    this.carrier?.endRequest(trailers ?? null);
   }
 
   pause(): void {

@@ -109,8 +109,8 @@ export class Http1Connection implements Carrier, ResponseEvents {
     return hasRoom;
   }
 
-  endRequest(): void {
-    if (this.#isOpen()) this.#sender.end();
+  endRequest(trailers: readonly string[] | null): void {
+    if (this.#isOpen()) this.#sender.end(trailers);
     this.#checkUse();
   }
 
@@ -149,6 +149,10 @@ export class Http1Connection implements Carrier, ResponseEvents {
   }
 
   // ── ResponseEvents ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  onInterim(status: number, headers: string[]): void {
+    this.#call?.handler.onInterim(status, headers);
+  }
 
   onHead(status: number, headers: string[], bodyLength: number): boolean {
     if (status === 101) {

@@ -274,7 +274,13 @@ const encodedRequest = fc
   })
   .map(({ fields, body, ...line }) => {
     const headers = fields.flatMap(([name, value]) => [name.toLowerCase(), value]);
-    const request: OutgoingRequest = { ...line, headers, bodyLength: body.length, hasZeroLength: body.length === 0 };
+    const request: OutgoingRequest = {
+      ...line,
+      headers,
+      bodyLength: body.length,
+      hasZeroLength: body.length === 0,
+      acceptsTrailers: false,
+    };
     return encodeRequestHead(request) + body;
   });
 

@@ -80,6 +80,15 @@ describe("an exchange", () => {
     assert.deepEqual(notes.trailers, ["t", "1"]);
   });
 
+  test("hands on 1xx responses but 100", async () => {
+    const hints = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nKeep-Alive: timeout=1\r\n\r\n";
+    const { port } = await serve(answering(`HTTP/1.1 100 Continue\r\n\r\n${hints}HTTP/1.1 102 Processing\r\n\r\n${HELLO}`));
+    const notes = new Notes().start(bench.connector, targetOf(port));
+    assert.equal(await notes.over, "end");
+    assert.deepEqual(notes.interim, [[103, "link", "</a.css>"], [102]]);
+    assert.deepEqual([notes.status, notes.body], [200, "hello"]);
+  });
+
   test("ends a response without a length with the connection", async () => {
     const { port } = await serve((socket) => onRequests(socket, () => socket.end("HTTP/1.1 200 OK\r\n\r\nabc")));
     const notes = new Notes().start(bench.connector, targetOf(port));
@@ -250,6 +259,42 @@ describe("a request body", () => {
     notes.start(bench.connector, targetOf(port), requestOf({ method: "POST", bodyLength: -1 }));
     assert.equal(await notes.over, "end");
     assert.equal(received().split("\r\n\r\n").slice(1).join("\r\n\r\n"), "3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n");
+  });
+
+  test("of unknown length takes trailers with it, and none that would frame the message; others have no place for them", async () => {
+    let received = "";
+    const { port } = await serve((socket) => {
+      socket.on("data", (bytes) => {
+        received += bytes.toString("latin1");
+        if (received.endsWith("\r\n\r\n") && received.includes("0\r\n")) socket.write(HELLO);
+        if (received.endsWith("abc")) socket.write(HELLO);
+      });
+    });
+    for (const bodyLength of [-1, 3]) {
+      received = "";
+      const notes = new Notes();
+      notes.onConnected = () => {
+        setImmediate(() => {
+          notes.call?.write(Buffer.from("abc"));
+          notes.call?.end(["x-sum", "1", "content-length", "9"]);
+        });
+      };
+      notes.start(bench.connector, targetOf(port), requestOf({ method: "POST", bodyLength, acceptsTrailers: true }));
+      assert.equal(await notes.over, "end");
+      assert.match(received, /te: trailers\r\nconnection: te\r\n/);
+      const body = received.slice(received.indexOf("\r\n\r\n") + 4);
+      assert.equal(body, bodyLength === -1 ? "3\r\nabc\r\n0\r\nx-sum: 1\r\n\r\n" : "abc");
+    }
+  });
+
+  test("that cannot be ended with such trailers ends the attempt", async () => {
+    const { port } = await serve(() => undefined);
+    const notes = new Notes();
+    notes.onConnected = () => {
+      setImmediate(() => notes.call?.end(["x", "a\r\nb: c"]));
+    };
+    notes.start(bench.connector, targetOf(port), requestOf({ method: "POST", bodyLength: -1 }));
+    assert.equal(await notes.over, "internal");
   });
 
   test("that does not come yet does not hold the head back", async () => {

@@ -30,13 +30,18 @@ function checkService(service: ServiceDraft, path: DocumentPath, context: CheckC
     checker.warn(at, "every endpoint has weight 0: the service takes no traffic");
   }
   checkTls(service, path, context);
+  if (service.protocol === "http1" && checker.isWritten([...path, "http2"])) {
+    checker.error([...path, "http2"], "has no effect with protocol http1", "write protocol: h2c, h2 or https");
+  }
 }
 
 function checkTls(service: ServiceDraft, path: DocumentPath, context: CheckContext): void {
   const { checker } = context;
   const at = [...path, "tls"];
-  if (service.protocol === "http1" && checker.isWritten(at))
-    checker.error(at, "has no effect with protocol http1", "write protocol: https");
+  const { protocol } = service;
+  if ((protocol === "http1" || protocol === "h2c") && checker.isWritten(at)) {
+    checker.error(at, `has no effect with protocol ${protocol}`, `write protocol: ${protocol === "h2c" ? "h2" : "https"}`);
+  }
   if (service.tls === undefined) return;
   if (service.tls.insecureSkipVerify === true) {
     checker.warn(
@@ -45,6 +50,9 @@ function checkTls(service: ServiceDraft, path: DocumentPath, context: CheckConte
     );
   }
   if (service.tls.serverName?.startsWith("*.") === true) checker.error([...at, "serverName"], "must be one name, not a wildcard");
+  if (protocol === "h2" && checker.isWritten([...at, "alpn"])) {
+    checker.error([...at, "alpn"], "has no effect with protocol h2, which offers h2 alone", "write protocol: https");
+  }
   readRoots([...at, "ca"], service.tls.ca, context);
 }
 

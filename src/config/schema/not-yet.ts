@@ -16,7 +16,6 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
 
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   "listeners.protocol": ["tls", "tcp", "connect"],
-  "services.protocol": ["h2", "h2c"],
   "services.balance.algorithm": ["ewma", "ringHash", "maglev"],
   "routes.match.path.type": ["RegularExpression"],
   "limits.store": ["redis"],

@@ -1,6 +1,10 @@
 /** `services`: a named group of interchangeable endpoints and its policies. */
 import { z } from "zod";
-import { duration, endpointAddress, filePath, hostname, name, positiveDuration, textOrFile, weight } from "./values.js";
+import { boundedSize, duration, endpointAddress, filePath, hostname, name, positiveDuration, textOrFile, weight } from "./values.js";
+
+/** RFC 9113 §6.9.2, §6.9.1. */
+const INITIAL_WINDOW_BYTES = 65_535;
+const MAX_WINDOW_BYTES = 16 * 1024 * 1024;
 
 const endpoint = z.strictObject({
   address: endpointAddress().describe("host:port; IPv6 in brackets."),
@@ -16,10 +20,43 @@ const tls = z.strictObject({
     .boolean()
     .default(false)
     .describe("Danger: accepts any certificate, so anyone in between can read and change traffic."),
+  alpn: z
+    .array(z.enum(["h2", "http/1.1"]))
+    .min(1)
+    .optional()
+    .describe(
+      "For protocol https: the versions of HTTP that are offered, of which the service chooses. Default: [h2, http/1.1]; [http/1.1] keeps HTTP/2 away.",
+    ),
+});
+
+const http2 = z.strictObject({
+  maxConcurrentStreams: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(100)
+    .describe("Requests at a time on one connection; the service may allow fewer. More of them open another connection."),
+  streamWindow: boundedSize(INITIAL_WINDOW_BYTES, MAX_WINDOW_BYTES)
+    .default("256KiB")
+    .describe(
+      "Body bytes of one response that may be on their way or wait for a slow client (RFC 9113 §6.9); at least 65535. Larger: faster over " +
+        "long distances, more memory per slow client.",
+    ),
+  ping: duration()
+    .default("15s")
+    .describe(
+      "A connection with requests under way that is silent for so long is pinged, and given up when there is no answer for as long again. In " +
+        "one silence, further pings are five minutes apart, because some gRPC services end connections that ping more often. 0s disables.",
+    ),
 });
 
 const circuit = z.strictObject({
-  maxConnections: z.int().min(1).max(1_000_000).default(1024).describe("Open connections per endpoint and worker."),
+  maxConnections: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(1024)
+    .describe("Open connections per endpoint and worker, whatever the number of streams on them."),
   maxPendingRequests: z
     .int()
     .min(0)
@@ -48,8 +85,15 @@ const timeouts = z.strictObject({
 export const serviceSchema = z.strictObject({
   name: name(),
   endpoints: z.strictObject({ static: z.array(endpoint).min(1) }).describe("Exactly one source of endpoints."),
-  protocol: z.enum(["http1", "https"]).default("http1").describe("HTTP/1.1, plain or over TLS."),
-  tls: tls.optional().describe("For protocol https. The certificate is verified by default."),
+  protocol: z
+    .enum(["http1", "h2", "h2c", "https"])
+    .default("http1")
+    .describe(
+      "http1: HTTP/1.1, plain. h2c: HTTP/2 without TLS, known beforehand. h2: HTTP/2 over TLS and nothing else. https: over TLS, HTTP/2 or HTTP/1.1 as " +
+        "the service chooses (ALPN).",
+    ),
+  tls: tls.optional().describe("For protocols https and h2. The certificate is verified by default."),
+  http2: http2.prefault({}).describe("For protocols h2, h2c and https."),
   balance: z
     .strictObject({ algorithm: z.enum(["roundRobin", "leastRequest", "random"]).default("roundRobin") })
     .prefault({})

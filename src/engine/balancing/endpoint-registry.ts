@@ -2,7 +2,7 @@
  * Keeps the Endpoint objects of every service across snapshots, so that a reload does not forget what is under way.
  * An endpoint stays the same object as long as its service reaches it in the same way (host, port, protocol, TLS).
  */
-import { Endpoint, type UpstreamTarget } from "../model/endpoint.js";
+import { Endpoint, type UpstreamTarget, type UpstreamVersion } from "../model/endpoint.js";
 import type { EndpointSpec, ServiceSpec, UpstreamTlsSpec } from "../model/snapshot.js";
 
 export interface EndpointRegistry {
@@ -61,11 +61,14 @@ function endpointId({ host, port }: EndpointSpec): string {
 }
 
 function createTarget(service: ServiceSpec, { host, port }: EndpointSpec): TargetDraft {
-  const tls = service.protocol === "https" ? createTls(service.tls, host) : null;
+  const tls = service.protocol === "https" || service.protocol === "h2" ? createTls(service.tls, host) : null;
+  const version = versionOf(service);
   return {
-    key: targetKey(service.protocol, host, port, tls),
+    key: targetKey(version, host, port, tls),
     host,
     port,
+    version,
+    http2: service.http2,
     tls,
     connectTimeoutMs: service.connectTimeoutMs,
     keepAliveMs: service.keepAliveMs,
@@ -76,12 +79,20 @@ function createTarget(service: ServiceSpec, { host, port }: EndpointSpec): Targe
   };
 }
 
+function versionOf({ protocol, tls }: ServiceSpec): UpstreamVersion {
+  if (protocol === "http1") return "http1";
+  if (protocol !== "https") return "http2";
+  const alpn = tls?.alpn ?? [];
+  if (!alpn.includes("h2")) return "http1";
+  return alpn.includes("http/1.1") ? "negotiated" : "http2";
+}
+
 function createTls(tls: UpstreamTlsSpec | null, host: string): UpstreamTarget["tls"] {
   return { serverName: tls?.serverName || host, caPem: tls?.caPem ?? "", isVerified: tls?.isVerified ?? true };
 }
 
 /** Holds the roots in full: a short digest could let two services share connections that only one of them trusts. */
-function targetKey(protocol: string, host: string, port: number, tls: UpstreamTarget["tls"]): string {
-  const key = `${protocol}|${host}|${port}`;
-  return tls === null ? key : `${key}|${tls.serverName}|${tls.isVerified ? "verified" : "unverified"}|${tls.caPem}`;
+function targetKey(version: UpstreamVersion, host: string, port: number, tls: UpstreamTarget["tls"]): string {
+  const key = `${version}|${host}|${port}`;
+  return tls === null ? key : `${key}|tls|${tls.serverName}|${tls.isVerified ? "verified" : "unverified"}|${tls.caPem}`;
 }

@@ -1,11 +1,18 @@
 /** An endpoint as the data plane holds it: its address, how to reach it, and the few numbers that pickers read. */
 
+import type { UpstreamHttp2Spec } from "./snapshot.js";
+
+/** `negotiated`: the service chooses by ALPN. */
+export type UpstreamVersion = "http1" | "http2" | "negotiated";
+
 /** One address with everything needed to connect to it; equal keys share one connection pool. */
 export interface UpstreamTarget {
-  /** Identifies the pool: protocol, host, port and TLS settings. */
+  /** Identifies the pool: version of HTTP, host, port and TLS settings. */
   readonly key: string;
   readonly host: string;
   readonly port: number;
+  readonly version: UpstreamVersion;
+  readonly http2: UpstreamHttp2Spec;
   readonly tls: { readonly serverName: string; readonly caPem: string; readonly isVerified: boolean } | null;
   readonly connectTimeoutMs: number;
   readonly keepAliveMs: number;

@@ -211,7 +211,7 @@ export interface RetrySpec {
 
 /** What is repeated. Whatever may have reached a service is repeated for idempotent methods only (RFC 9110 §9.2.2). */
 export interface RetryConditions {
-  /** No connection, or none with TLS. */
+  /** No connection, none with TLS, or a request that HTTP/2 tells to be unprocessed. */
   readonly connectFailure: boolean;
   /** The connection ended before the head of a response. */
   readonly reset: boolean;
@@ -221,12 +221,16 @@ export interface RetryConditions {
   readonly statuses: readonly number[];
 }
 
+/** `h2c`: HTTP/2 without TLS and without asking (RFC 9113 §3.3); `https`: what the service chooses of `UpstreamTlsSpec.alpn`. */
+export type ServiceProtocol = "http1" | "h2" | "h2c" | "https";
+
 export interface ServiceSpec {
   readonly name: string;
   readonly endpoints: readonly EndpointSpec[];
-  readonly protocol: "http1" | "https";
-  /** Only for `https`. */
+  readonly protocol: ServiceProtocol;
+  /** Only for `https` and `h2`. */
   readonly tls: UpstreamTlsSpec | null;
+  readonly http2: UpstreamHttp2Spec;
   readonly balance: { readonly algorithm: BalanceAlgorithm };
   readonly connectTimeoutMs: number;
   /** Idle pooled connections are closed after this. */
@@ -259,6 +263,17 @@ export interface UpstreamTlsSpec {
   readonly caPem: string;
   /** Only ever false when written so in the document. */
   readonly isVerified: boolean;
+  /** Protocols that are offered (RFC 7301); never empty. */
+  readonly alpn: readonly ("h2" | "http/1.1")[];
+}
+
+export interface UpstreamHttp2Spec {
+  /** Per connection; the service may allow fewer. */
+  readonly maxConcurrentStreams: number;
+  /** What a service may send of one response before the client has taken it. */
+  readonly streamWindowBytes: number;
+  /** Silence on a connection with requests under way after which it is pinged, and after as long again given up; 0 disables. */
+  readonly pingMs: number;
 }
 
 export interface JwtProviderSpec {

@@ -15,12 +15,18 @@ export function isIdempotent(method: string): boolean {
   return IDEMPOTENT.has(method);
 }
 
+/** The service has not acted on the request, although it may have been sent: repeating it is safe for every method. */
+export function isUnprocessed(code: ErrorCode): boolean {
+  return code === "upstream-refused";
+}
+
 /** `code`: how an attempt ended that has not answered. */
 export function retriesError(conditions: RetryConditions, code: ErrorCode): boolean {
   switch (code) {
     case "connect-failed":
     case "connect-timeout":
     case "upstream-tls-failed":
+    case "upstream-refused":
       return conditions.connectFailure;
     case "upstream-reset":
     case "upstream-closed":

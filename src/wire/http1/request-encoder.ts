@@ -17,8 +17,12 @@ export interface OutgoingRequest {
   readonly bodyLength: number;
   /** Send `content-length: 0`. */
   readonly hasZeroLength: boolean;
+  /** Send `te: trailers`. */
+  readonly acceptsTrailers: boolean;
 }
 
+/** TE concerns one hop, so Connection names it (RFC 9110 §10.1.4). */
+const TRAILERS_ACCEPTED = "te: trailers\r\nconnection: te\r\n";
 const WEBSOCKET_UPGRADE = "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n";
 
 /**
@@ -36,6 +40,7 @@ export function encodeRequestHead(request: OutgoingRequest, webSocketKey = ""): 
     if (isDangerous(name) || isDangerous(value)) return null;
     head += `${name}: ${value}\r\n`;
   }
+  if (webSocketKey === "" && request.acceptsTrailers) head += TRAILERS_ACCEPTED;
   return head + (webSocketKey === "" ? framing(request) : `${WEBSOCKET_UPGRADE}sec-websocket-key: ${webSocketKey}\r\n\r\n`);
 }
 

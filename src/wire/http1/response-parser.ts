@@ -12,6 +12,8 @@ import { DEFAULT_HTTP1_LIMITS } from "./refusal.js";
 import { StatusLine } from "./status-line.js";
 
 export interface ResponseEvents extends BodyEvents {
+  /** 1xx but 100 and 101. `headers` as in `onHead`. */
+  onInterim(status: number, headers: string[]): void;
   /**
    * The final head. `headers` belongs to the receiver; fields of framing and of this connection are not among them.
    * `bodyLength`: exact, -1 when unknown; for HEAD the length a GET would have had. False: stop here, `feed` returns.
@@ -100,11 +102,15 @@ export class ResponseParser {
       return true;
     }
     if (this.#line.status === 101) return this.#upgraded();
-    if (this.#line.status < 200) {
-      this.#startHead();
-      return true;
-    }
-    return this.#finalHead();
+    return this.#line.status < 200 ? this.#interim() : this.#finalHead();
+  }
+
+  #interim(): boolean {
+    const { status } = this.#line;
+    const { headers } = this.#head;
+    this.#startHead();
+    if (status !== 100) this.#events.onInterim(status, headers);
+    return true;
   }
 
   #upgraded(): boolean {

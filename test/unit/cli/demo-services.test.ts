@@ -16,7 +16,15 @@ function service(name: string, ports: readonly number[]): ServiceSpec {
     maxPendingRequests: 1,
     maxWebSockets: 1,
   };
-  return { name, endpoints, protocol: "http1", tls: null, balance: { algorithm: "roundRobin" }, ...limits };
+  return {
+    name,
+    endpoints,
+    protocol: "http1",
+    tls: null,
+    http2: { maxConcurrentStreams: 1, streamWindowBytes: 65_535, pingMs: 0 },
+    balance: { algorithm: "roundRobin" },
+    ...limits,
+  };
 }
 
 describe("demo services", () => {

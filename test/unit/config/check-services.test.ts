@@ -25,6 +25,22 @@ test("tls belongs to https, and serverName is one name", () => {
   assert.match(refuse(service('protocol: https, tls: { serverName: "*.a" }'))[0] ?? "", /serverName must be one name/);
 });
 
+test("each protocol has settings of its own", () => {
+  assert.match(refuse(service("protocol: h2c, tls: {}"))[0] ?? "", /tls has no effect with protocol h2c \(write protocol: h2\)/);
+  assert.match(refuse(service("http2: { ping: 1s }"))[0] ?? "", /http2 has no effect with protocol http1/);
+  assert.match(refuse(service("protocol: h2, tls: { alpn: [h2] }"))[0] ?? "", /alpn has no effect with protocol h2/);
+  assert.match(refuse(service("protocol: https, tls: { alpn: [] }"))[0] ?? "", /alpn must not be empty/);
+  assert.match(refuse(service("protocol: https, tls: { alpn: [h3] }"))[0] ?? "", /alpn/);
+  assert.match(refuse(service("protocol: h2c, http2: { streamWindow: 1KiB }"))[0] ?? "", /streamWindow must be at least 65535/);
+  const specs = ["h2c", "h2", "https", "https, tls: { alpn: [http/1.1] }"].map(
+    (rest) => accept(service(`protocol: ${rest}`)).snapshot.services[0],
+  );
+  assert.deepEqual(
+    specs.map((spec) => spec?.tls?.alpn),
+    [undefined, ["h2"], ["h2", "http/1.1"], ["http/1.1"]],
+  );
+});
+
 test("switching verification off is a warning, and the only way to get it", () => {
   const { snapshot, warnings } = accept(service("protocol: https, tls: { insecureSkipVerify: true }"));
   assert.equal(snapshot.services[0]?.tls?.isVerified, false);

@@ -107,6 +107,7 @@ test("a service is plain HTTP/1.1, round robin, with 1,024 connections per endpo
     endpoints: [{ host: "127.0.0.1", port: 9101, weight: 1, zone: "", labels: {} }],
     protocol: "http1",
     tls: null,
+    http2: { maxConcurrentStreams: 100, streamWindowBytes: 262_144, pingMs: 15_000 },
     balance: { algorithm: "roundRobin" },
     connectTimeoutMs: 5_000,
     keepAliveMs: 60_000,
@@ -119,7 +120,12 @@ test("a service is plain HTTP/1.1, round robin, with 1,024 connections per endpo
 
 test("a service over TLS verifies against the system's roots and the endpoint's name", () => {
   const text = `${MINIMAL}services: [{ name: a, protocol: https, endpoints: { static: [{ address: "a.example:443" }] } }]`;
-  assert.deepEqual(accept(text).snapshot.services[0]?.tls, { serverName: "", caPem: "", isVerified: true });
+  assert.deepEqual(accept(text).snapshot.services[0]?.tls, {
+    serverName: "",
+    caPem: "",
+    isVerified: true,
+    alpn: ["h2", "http/1.1"],
+  });
 });
 
 test("a JWT provider takes every asymmetric algorithm and no other", () => {

@@ -11,6 +11,7 @@ import type { Http1Connector } from "../../../src/upstream/http1-connector.js";
 import { createHttp1Connector } from "../../../src/upstream/http1-connector.js";
 
 export function targetOf(port: number, change: Partial<UpstreamTarget> = {}): UpstreamTarget {
+  const http2 = { maxConcurrentStreams: 100, streamWindowBytes: 262_144, pingMs: 0 };
   const limits = {
     connectTimeoutMs: 2000,
     keepAliveMs: 10_000,
@@ -19,7 +20,7 @@ export function targetOf(port: number, change: Partial<UpstreamTarget> = {}): Up
     maxPendingRequests: 100,
     maxWebSockets: 100,
   };
-  return { key: `http://127.0.0.1:${port}`, host: "127.0.0.1", port, tls: null, ...limits, ...change };
+  return { key: `http://127.0.0.1:${port}`, host: "127.0.0.1", port, version: "http1", http2, tls: null, ...limits, ...change };
 }
 
 export function requestOf(change: Partial<UpstreamRequest> = {}): UpstreamRequest {
@@ -36,8 +37,8 @@ export class Notes implements UpstreamHandler {
   body = "";
   bodyBytes = 0;
   trailers: string[] | null = null;
-  /** `status` of each 1xx. */
-  readonly interim: number[] = [];
+  /** Status and headers of each 1xx. */
+  readonly interim: (number | string)[][] = [];
   error: ErrorCode | "" = "";
   detail = "";
   call: UpstreamCall | null = null;
@@ -54,8 +55,8 @@ export class Notes implements UpstreamHandler {
     this.#resolve = resolve;
   }
 
-  onInterim(status: number): void {
-    this.interim.push(status);
+  onInterim(status: number, headers: string[]): void {
+    this.interim.push([status, ...headers]);
   }
 
   /** Starts the attempt and keeps its call. */

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createEndpointRegistry } from "../../../../src/engine/balancing/endpoint-registry.js";
-import type { UpstreamTlsSpec } from "../../../../src/engine/model/snapshot.js";
-import { endpointSpec, serviceSpec } from "./endpoints.js";
+import type { ServiceSpec, UpstreamTlsSpec } from "../../../../src/engine/model/snapshot.js";
+import { endpointSpec, HTTP2, serviceSpec } from "./endpoints.js";
 
-const TLS: UpstreamTlsSpec = { serverName: "", caPem: "", isVerified: true };
+const TLS: UpstreamTlsSpec = { serverName: "", caPem: "", isVerified: true, alpn: ["h2", "http/1.1"] };
 
 describe("endpoint registry", () => {
   it("builds endpoints with their targets, in order", () => {
@@ -21,7 +21,10 @@ describe("endpoint registry", () => {
       maxPendingRequests: 1_024,
       maxWebSockets: 10_000,
     };
-    assert.deepEqual(plain?.target, { key: "http1|a.internal|8080", host: "a.internal", port: 8080, tls: null, ...limits });
+    assert.deepEqual(plain?.target, {
+      ...{ key: "http1|a.internal|8080", host: "a.internal", port: 8080, version: "http1", http2: HTTP2, tls: null },
+      ...limits,
+    });
     assert.equal(ipv6?.id, "[::1]:80");
     assert.equal(ipv6?.target.host, "::1");
   });
@@ -60,7 +63,33 @@ describe("endpoint registry", () => {
       registry.reconcile(serviceSpec([endpointSpec("a")], { protocol: "https", tls }))[0]?.target.tls;
     assert.deepEqual(target(TLS), { serverName: "a", caPem: "", isVerified: true });
     assert.deepEqual(target(null), { serverName: "a", caPem: "", isVerified: true });
-    assert.deepEqual(target({ serverName: "b", caPem: "PEM", isVerified: false }), { serverName: "b", caPem: "PEM", isVerified: false });
+    assert.deepEqual(target({ ...TLS, serverName: "b", caPem: "PEM", isVerified: false }), {
+      serverName: "b",
+      caPem: "PEM",
+      isVerified: false,
+    });
+  });
+
+  it("knows which version of HTTP a target speaks, and shares no connections between versions", () => {
+    const registry = createEndpointRegistry();
+    const target = (protocol: ServiceSpec["protocol"], ...alpn: UpstreamTlsSpec["alpn"]) => {
+      const tls = protocol === "https" || protocol === "h2" ? { ...TLS, alpn } : null;
+      return registry.reconcile(serviceSpec([endpointSpec("a")], { protocol, tls }))[0]?.target;
+    };
+    const targets = [
+      target("http1"),
+      target("h2c"),
+      target("h2", "h2"),
+      target("https", "h2", "http/1.1"),
+      target("https", "http/1.1"),
+      target("https", "h2"),
+    ];
+    assert.deepEqual(
+      targets.map((each) => each?.version),
+      ["http1", "http2", "http2", "negotiated", "http1", "http2"],
+    );
+    assert.equal(new Set(targets.map((each) => each?.key)).size, 5, "h2 and https with h2 alone are the same");
+    assert.equal(target("h2c")?.tls, null);
   });
 
   it("keeps services apart and counts an address once", () => {

@@ -2,6 +2,8 @@
 import { Endpoint, type Picker } from "../../../../src/engine/model/endpoint.js";
 import type { EndpointSpec, ServiceSpec } from "../../../../src/engine/model/snapshot.js";
 
+export const HTTP2 = { maxConcurrentStreams: 100, streamWindowBytes: 262_144, pingMs: 15_000 };
+
 export function endpointsOf(weights: readonly number[]): Endpoint[] {
   return weights.map((weight, index) => {
     const host = `10.0.0.${index + 1}`;
@@ -13,7 +15,7 @@ export function endpointsOf(weights: readonly number[]): Endpoint[] {
       maxPendingRequests: 1,
       maxWebSockets: 1,
     };
-    return new Endpoint(`${host}:80`, { key: host, host, port: 80, tls: null, ...limits }, weight, "", {});
+    return new Endpoint(`${host}:80`, { key: host, host, port: 80, version: "http1", http2: HTTP2, tls: null, ...limits }, weight, "", {});
   });
 }
 
@@ -27,6 +29,7 @@ export function serviceSpec(endpoints: readonly EndpointSpec[], changes: Partial
     endpoints,
     protocol: "http1",
     tls: null,
+    http2: HTTP2,
     balance: { algorithm: "roundRobin" },
     connectTimeoutMs: 5_000,
     keepAliveMs: 60_000,

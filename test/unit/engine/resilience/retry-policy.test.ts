@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ERRORS, type ErrorCode } from "../../../../src/engine/model/errors.js";
 import type { RetryConditions } from "../../../../src/engine/model/snapshot.js";
-import { isIdempotent, LOWEST_RETRIED_STATUS, retriesError, retriesStatus } from "../../../../src/engine/resilience/retry-policy.js";
+import {
+  isIdempotent,
+  isUnprocessed,
+  LOWEST_RETRIED_STATUS,
+  retriesError,
+  retriesStatus,
+} from "../../../../src/engine/resilience/retry-policy.js";
 
 const CODES = Object.keys(ERRORS) as ErrorCode[];
 
@@ -15,7 +21,7 @@ describe("retry policy", () => {
     const repeated = (changes: Partial<RetryConditions>): ErrorCode[] => CODES.filter((code) => retriesError(conditions(changes), code));
     assert.deepEqual(repeated({}), []);
     assert.deepEqual(repeated({ statuses: [502, 503, 504] }), [], "a status is an answer, not a failure");
-    assert.deepEqual(repeated({ connectFailure: true }), ["connect-failed", "connect-timeout", "upstream-tls-failed"]);
+    assert.deepEqual(repeated({ connectFailure: true }), ["connect-failed", "connect-timeout", "upstream-tls-failed", "upstream-refused"]);
     assert.deepEqual(repeated({ reset: true }), ["upstream-stale", "upstream-reset", "upstream-closed"]);
     assert.deepEqual(repeated({ timeout: true }), ["upstream-timeout"]);
   });
@@ -23,6 +29,10 @@ describe("retry policy", () => {
   it("can repeat exactly what the error table calls retryable", () => {
     const all = conditions({ connectFailure: true, reset: true, timeout: true });
     for (const code of CODES) assert.equal(retriesError(all, code), ERRORS[code].isRetryable, code);
+  });
+
+  it("takes for unprocessed only what the service has said not to have looked at", () => {
+    assert.deepEqual(CODES.filter(isUnprocessed), ["upstream-refused"]);
   });
 
   it("repeats the statuses it names and no others", () => {

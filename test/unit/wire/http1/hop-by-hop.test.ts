@@ -7,6 +7,7 @@ import { ResponseParser } from "../../../../src/wire/http1/response-parser.js";
 function headersOf(...fields: string[]): string[] {
   let seen: string[] = [];
   const parser = new ResponseParser({
+    onInterim: () => undefined,
     onHead(_status, headers) {
       seen = headers;
       return true;

@@ -9,6 +9,8 @@ export interface Reading {
   outcome: string;
   status: number;
   headers: string[];
+  /** Status and headers of each 1xx. */
+  interim: (number | string)[][];
   bodyLength: number;
   body: string;
   trailers: string[] | null;
@@ -31,12 +33,17 @@ export interface ReadingOptions {
 class Recorder implements ResponseEvents {
   status = 0;
   headers: string[] = [];
+  readonly interim: (number | string)[][] = [];
   bodyLength = 0;
   body = "";
   readonly #stops: () => boolean;
 
   constructor(stops: () => boolean) {
     this.#stops = stops;
+  }
+
+  onInterim(status: number, headers: string[]): void {
+    this.interim.push([status, ...headers]);
   }
 
   onHead(status: number, headers: string[], bodyLength: number): boolean {
@@ -59,10 +66,10 @@ export function readResponse(text: string, options: ReadingOptions = {}): Readin
   parser.start(options.method ?? "GET");
   const at = feedPieces(parser, bytes, options.pieces ?? [bytes.length]);
   if (options.hasEnd === true) parser.finish();
-  const { status, headers, bodyLength, body } = recorder;
+  const { status, headers, interim, bodyLength, body } = recorder;
   const outcome = parser.refusal ?? (parser.isComplete ? "complete" : "incomplete");
   const rest = parser.isComplete ? bytes.toString("latin1", at) : "";
-  return { outcome, status, headers, bodyLength, body, trailers: parser.trailers, canPersist: parser.canPersist, rest };
+  return { outcome, status, headers, interim, bodyLength, body, trailers: parser.trailers, canPersist: parser.canPersist, rest };
 }
 
 function feedPieces(parser: ResponseParser, bytes: Buffer, pieces: readonly number[]): number {

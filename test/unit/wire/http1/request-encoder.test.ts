@@ -11,6 +11,7 @@ const plain: OutgoingRequest = {
   headers: ["accept", "*/*", "x-b", "1", "x-b", "\xe9"],
   bodyLength: 0,
   hasZeroLength: false,
+  acceptsTrailers: false,
 };
 
 describe("a request head", () => {
@@ -29,6 +30,15 @@ describe("a request head", () => {
     assert.equal(framing({ hasZeroLength: true }), "content-length: 0||");
     assert.equal(framing({ bodyLength: 12 }), "content-length: 12||");
     assert.equal(framing({ bodyLength: -1 }), "transfer-encoding: chunked||");
+  });
+
+  test("says that trailers are read, but not together with an upgrade", () => {
+    const head = { ...plain, headers: [], acceptsTrailers: true };
+    assert.equal(
+      encodeRequestHead({ ...head, bodyLength: 1 }),
+      "GET /a?b=c HTTP/1.1\r\nhost: example.com:81\r\nte: trailers\r\nconnection: te\r\ncontent-length: 1\r\n\r\n",
+    );
+    assert.doesNotMatch(encodeRequestHead(head, "key") ?? "", /te: trailers|connection: te/);
   });
 
   test("is refused when a part could be read as more than itself", () => {

@@ -42,6 +42,7 @@ describe("the response parser reads", () => {
       {
         status: 200,
         headers: [],
+        interim: [[103, "link", "</a>"]],
         body: "x",
       },
     ],
@@ -206,6 +207,7 @@ describe("the response parser", () => {
   test("can be used for one response after another, whatever became of the last", () => {
     const seen: string[] = [];
     const parser = new ResponseParser({
+      onInterim: (status, headers) => seen.push(`${status} ${headers.join()}`),
       onHead: (status, headers, bodyLength) => seen.push(`${status} ${headers.join()} ${bodyLength}`) > 0,
       onBody: (chunk) => seen.push(Buffer.from(chunk).toString()) > 0,
     });
