@@ -29,7 +29,7 @@ import type { CompleteDocument } from "./schema/document.js";
 import { filterOf } from "./schema/filters.js";
 import { type CompleteListener, isWireProtocol, wireTlsSettings, withWireDefaults } from "./schema/listener.js";
 import type { CompleteProvider } from "./schema/provider.js";
-import type { Service } from "./schema/service.js";
+import { SERVICE_HTTP2_DEFAULTS, type Service } from "./schema/service.js";
 import { placeOf, type Tree } from "./tree.js";
 import { versionOf } from "./version.js";
 
@@ -222,7 +222,7 @@ function compileService(service: Service, path: DocumentPath, { materials }: Com
     ),
     protocol: service.protocol,
     tls: service.protocol === "https" || service.protocol === "h2" ? tls : null,
-    http2: compileServiceHttp2(service.http2),
+    http2: compileServiceHttp2(service.http2 ?? SERVICE_HTTP2_DEFAULTS),
     balance: { algorithm: service.balance.algorithm },
     connectTimeoutMs: milliseconds(service.timeouts.connect),
     keepAliveMs: milliseconds(service.timeouts.keepAlive),
@@ -236,7 +236,7 @@ function compileService(service: Service, path: DocumentPath, { materials }: Com
 const ONLY_HTTP2 = ["h2"] as const;
 const ANY_HTTP = ["h2", "http/1.1"] as const;
 
-function compileServiceHttp2({ maxConcurrentStreams, streamWindow, ping }: Service["http2"]): UpstreamHttp2Spec {
+function compileServiceHttp2({ maxConcurrentStreams, streamWindow, ping }: typeof SERVICE_HTTP2_DEFAULTS): UpstreamHttp2Spec {
   return { maxConcurrentStreams, streamWindowBytes: bytes(streamWindow), pingMs: milliseconds(ping) };
 }
 

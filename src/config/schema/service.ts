@@ -82,6 +82,9 @@ const timeouts = z.strictObject({
     ),
 });
 
+/** For services that say nothing about HTTP/2. */
+export const SERVICE_HTTP2_DEFAULTS = http2.parse({});
+
 export const serviceSchema = z.strictObject({
   name: name(),
   endpoints: z.strictObject({ static: z.array(endpoint).min(1) }).describe("Exactly one source of endpoints."),
@@ -93,7 +96,7 @@ export const serviceSchema = z.strictObject({
         "the service chooses (ALPN).",
     ),
   tls: tls.optional().describe("For protocols https and h2. The certificate is verified by default."),
-  http2: http2.prefault({}).describe("For protocols h2, h2c and https."),
+  http2: http2.optional().describe("For protocols h2, h2c and https."),
   balance: z
     .strictObject({ algorithm: z.enum(["roundRobin", "leastRequest", "random"]).default("roundRobin") })
     .prefault({})
