@@ -14,7 +14,7 @@ import { type AccessLog, createAccessLog } from "../telemetry/access-log.js";
 import { combineObservers } from "../telemetry/combine-observers.js";
 import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
 import { createWorkerMetrics, type Reading, type WorkerMetrics } from "../telemetry/worker-metrics.js";
-import { createHttp1Connector } from "../upstream/http1-connector.js";
+import { createConnector } from "../upstream/connector.js";
 import { untilQuiet } from "./drain.js";
 import { createListeners } from "./gateway-listener.js";
 import type { PrimaryMessage, StartMessage, WorkerChannel } from "./protocol.js";
@@ -47,7 +47,7 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
   const log = createProcessLog(`worker-${start.workerId}`);
   const timers = createTimerWheel();
   const sockets = createSocketBudget(start.maxSockets);
-  const connector = createHttp1Connector({ timers, sockets });
+  const connector = createConnector({ timers, sockets });
   const { metrics, accessLog, observer } = createTelemetry(start, log, stdoutFd);
   const addresses = createWorkerAddresses(start.addresses, (message) => channel.send(message));
   const keys = createWorkerKeys((message) => channel.send(message));

@@ -19,8 +19,8 @@ export interface Carrier {
 export class Http1Call implements UpstreamCall {
   readonly request: UpstreamRequest;
   readonly handler: UpstreamHandler;
-  /** Encoded request head. */
-  readonly head: string;
+  /** Encoded request head; null: the request cannot be encoded. */
+  readonly head: string | null;
   /** Sent in the head when the request asks for WebSocket, else "". */
   readonly webSocketKey: string;
   /** Null before there is one and after the attempt is over. */
@@ -29,7 +29,7 @@ export class Http1Call implements UpstreamCall {
   waitTimer: Timer | null = null;
   #isOver = false;
 
-  constructor(request: UpstreamRequest, handler: UpstreamHandler, head: string, webSocketKey: string) {
+  constructor(request: UpstreamRequest, handler: UpstreamHandler, head: string | null, webSocketKey: string) {
     this.request = request;
     this.handler = handler;
     this.head = head;

@@ -12,13 +12,15 @@ import type { ResponseEvents } from "../wire/http1/response-parser.js";
 import { ResponseParser } from "../wire/http1/response-parser.js";
 import { reportFailedWrites } from "./failed-writes.js";
 import type { Carrier, Http1Call } from "./http1-call.js";
-import type { ReadBuffer, TlsClient } from "./open-socket.js";
+import type { OpenedSocket, ReadBuffer, TlsClient } from "./open-socket.js";
 import { openSocket, READ_BUFFER_BYTES } from "./open-socket.js";
 import { RequestSender } from "./request-sender.js";
 import type { ConnectionStage } from "./socket-errors.js";
 import { describeSocketError, socketErrorCode } from "./socket-errors.js";
 import { SocketWebSocket } from "./web-socket.js";
 import { handshakeProblem, withoutHandshake } from "./web-socket-handshake.js";
+
+const HTTP1 = ["http/1.1"];
 
 /** The pool, as its connections see it. */
 export interface ConnectionOwner {
@@ -68,19 +70,26 @@ export class Http1Connection implements Carrier, ResponseEvents {
   #writeError: Error | null = null;
   #guardsWrites = false;
 
-  /** Throws when the target cannot be connected to at all (bad port, unreadable CA). */
-  constructor(pool: ConnectionOwner, call: Http1Call) {
+  /**
+   * Throws when the target cannot be connected to at all (bad port, unreadable CA).
+   * @param call null: the first exchange comes with `begin` @param opened null: connect
+   */
+  constructor(pool: ConnectionOwner, call: Http1Call | null, opened: OpenedSocket | null) {
     this.#pool = pool;
     this.#call = call;
     const tls = pool.tlsClient();
     this.#isTls = tls !== null;
-    this.#socket = openSocket(pool.target, tls, (byteCount, buffer) => this.#onRead(byteCount, buffer));
+    const onRead = (byteCount: number, buffer: ReadBuffer): boolean => this.#onRead(byteCount, buffer);
+    const reader = opened ?? openSocket(pool.target, { tls, alpn: HTTP1, onRead });
+    reader.onRead = onRead;
+    this.#socket = reader.socket;
     this.#parser = new ResponseParser(this);
     this.#sender = new RequestSender(this.#socket, this.#isTls);
     this.#timer = pool.timers.create(() => this.#onTimer());
-    this.#timer.arm(pool.target.connectTimeoutMs);
     this.#listen();
-    call.carrier = this;
+    if (opened === null) this.#connect();
+    else this.#state = "settling";
+    if (call !== null) call.carrier = this;
   }
 
   get isIdle(): boolean {
@@ -97,7 +106,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
     call.carrier = this;
     this.#parser.start(call.request.method, call.webSocketKey !== "");
     if (call.request.bodyLength !== 0) this.#guardWrites();
-    this.#sender.start(call.head, call.request.bodyLength);
+    this.#sender.start(call.head ?? "", call.request.bodyLength);
     call.handler.onConnected();
   }
 
@@ -174,14 +183,19 @@ export class Http1Connection implements Carrier, ResponseEvents {
 
   // ── Socket events ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  #listen(): void {
+  #connect(): void {
     const socket = this.#socket;
+    this.#timer.arm(this.#pool.target.connectTimeoutMs);
     if (this.#isTls) {
       socket.once("connect", () => {
         if (this.#state === "connect") this.#state = "handshake";
       });
     }
     socket.once(this.#isTls ? "secureConnect" : "connect", () => this.#onOpen());
+  }
+
+  #listen(): void {
+    const socket = this.#socket;
     socket.on("drain", () => this.#onDrain());
     socket.on("end", () => this.#onSocketEnd());
     socket.on("error", (error) => this.#onError(error));
@@ -193,6 +207,13 @@ export class Http1Connection implements Carrier, ResponseEvents {
     if (this.#state === "closed" || call === null) return;
     this.#startAging();
     this.begin(call);
+  }
+
+  /** The socket it was given is open and has no exchange yet. */
+  takeOver(call: Http1Call | null): void {
+    this.#startAging();
+    if (call === null) this.settle();
+    else this.begin(call);
   }
 
   /** A timer instead of a look at the clock for every request. */

@@ -8,23 +8,19 @@ import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 import type { Carrier, Http1Call } from "./http1-call.js";
 import type { ConnectionOwner } from "./http1-connection.js";
 import { Http1Connection } from "./http1-connection.js";
-import type { TlsClient } from "./open-socket.js";
+import type { OpenedSocket, TlsClient } from "./open-socket.js";
 import { createTlsClient } from "./open-socket.js";
 import { describeSocketError } from "./socket-errors.js";
+import type { IdleHolder, UpstreamSockets } from "./upstream-sockets.js";
 
 export interface PoolOwner {
   readonly timers: Timers;
-  /** Another connection may be opened; for that, another pool may have to close one that is idle. */
-  hasRoom(pool: Http1Pool): boolean;
-  /** Counts a new connection. */
-  opened(): void;
-  /** Counts it off. */
-  closed(): void;
+  readonly sockets: UpstreamSockets;
   /** Nothing is left in the pool. */
   emptied(pool: Http1Pool): void;
 }
 
-export class Http1Pool implements Carrier, ConnectionOwner {
+export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
   /** The latest one with this key: limits may change with a new snapshot. */
   target: UpstreamTarget;
   readonly #owner: PoolOwner;
@@ -66,6 +62,14 @@ export class Http1Pool implements Carrier, ConnectionOwner {
     return this.#tls;
   }
 
+  /** A connection that was opened before the service chose HTTP/1.1; it is counted already. `call`: its first one. */
+  adopt(opened: OpenedSocket, tls: TlsClient | null, call: Http1Call | null): void {
+    this.#tls ??= tls;
+    const connection = new Http1Connection(this, null, opened);
+    this.#connections.add(connection);
+    connection.takeOver(call);
+  }
+
   start(call: Http1Call): void {
     const { isFresh } = call.request;
     if (call.webSocketKey !== "" && !this.hasRoomForWebSocket()) {
@@ -94,7 +98,7 @@ export class Http1Pool implements Carrier, ConnectionOwner {
 
   /** `connection` is closed: somebody else may have its place. */
   remove(connection: Http1Connection): void {
-    if (this.#connections.delete(connection)) this.#owner.closed();
+    if (this.#connections.delete(connection)) this.#owner.sockets.closed();
     const index = this.#idle.lastIndexOf(connection);
     if (index !== -1) this.#idle.splice(index, 1);
     this.#serveWaiting();
@@ -113,7 +117,7 @@ export class Http1Pool implements Carrier, ConnectionOwner {
   }
 
   webSocketEnded(socket: UpstreamWebSocket): void {
-    if (this.#webSockets.delete(socket)) this.#owner.closed();
+    if (this.#webSockets.delete(socket)) this.#owner.sockets.closed();
     this.#reportWhenEmpty();
   }
 
@@ -121,7 +125,6 @@ export class Http1Pool implements Carrier, ConnectionOwner {
     if (this.#connections.size === 0 && this.#webSockets.size === 0) this.#owner.emptied(this);
   }
 
-  /** False when none is idle. */
   closeOldestIdle(): boolean {
     const oldest = this.#idle[0];
     oldest?.close();
@@ -139,7 +142,7 @@ export class Http1Pool implements Carrier, ConnectionOwner {
   }
 
   #mayOpen(): boolean {
-    return this.#connections.size < this.target.maxConnections && this.#owner.hasRoom(this);
+    return this.#connections.size < this.target.maxConnections && this.#owner.sockets.hasRoom(this);
   }
 
   /** Nobody is connected whom the call could wait for. */
@@ -150,8 +153,8 @@ export class Http1Pool implements Carrier, ConnectionOwner {
 
   #open(call: Http1Call): void {
     try {
-      this.#connections.add(new Http1Connection(this, call));
-      this.#owner.opened();
+      this.#connections.add(new Http1Connection(this, call, null));
+      this.#owner.sockets.opened();
     } catch (error) {
       call.failLater(this.target.tls === null ? "connect-failed" : "upstream-tls-failed", describeSocketError(error));
       this.#reportWhenEmpty();

@@ -18,6 +18,12 @@ export type ReadBuffer = Buffer & Latin1Bytes;
 /** Called with the number of bytes now in the shared buffer. */
 export type OnRead = (byteCount: number, buffer: ReadBuffer) => boolean;
 
+/** A socket and who is told of what it reads; that may change with who uses it. */
+export interface OpenedSocket {
+  readonly socket: Socket;
+  onRead: OnRead;
+}
+
 /** What the TLS connections to one target share. The CA file is parsed once, sessions are resumed. */
 export interface TlsClient {
   readonly serverName: string;
@@ -42,11 +48,21 @@ export function createTlsClient(tls: NonNullable<UpstreamTarget["tls"]>, host: s
   };
 }
 
+export interface OpenOptions {
+  /** Null for plain TCP. */
+  readonly tls: TlsClient | null;
+  /** Protocols offered in the TLS handshake (RFC 7301). */
+  readonly alpn: readonly string[];
+  readonly onRead: OnRead;
+}
+
 /** Host names are resolved by the socket (a thread of libuv's pool): only when connecting, never per request. Throws on a bad port. */
-export function openSocket(target: UpstreamTarget, tls: TlsClient | null, onRead: OnRead): Socket {
-  const socket = tls === null ? openPlain(target, onRead) : openTls(target, tls, onRead);
+export function openSocket(target: UpstreamTarget, { tls, alpn, onRead }: OpenOptions): OpenedSocket {
+  const reader = { onRead };
+  const read: OnRead = (byteCount, buffer) => reader.onRead(byteCount, buffer);
+  const socket = tls === null ? openPlain(target, read) : openTls(target, { tls, alpn, onRead: read });
   socket.setNoDelay(true);
-  return socket;
+  return Object.assign(reader, { socket });
 }
 
 function openPlain(target: UpstreamTarget, onRead: OnRead): Socket {
@@ -54,12 +70,12 @@ function openPlain(target: UpstreamTarget, onRead: OnRead): Socket {
   return connectTcp({ host: target.host, port: target.port, onread });
 }
 
-function openTls(target: UpstreamTarget, tls: TlsClient, onRead: OnRead): Socket {
+function openTls(target: UpstreamTarget, { tls, alpn, onRead }: OpenOptions & { readonly tls: TlsClient }): Socket {
   const options: ConnectionOptions & { onread: object } = {
     host: target.host,
     port: target.port,
     secureContext: tls.secureContext,
-    ALPNProtocols: ["http/1.1"],
+    ALPNProtocols: [...alpn],
     rejectUnauthorized: tls.isVerified,
     // The name we were told to expect, whatever address it has; SNI must not carry an address (RFC 6066 §3).
     checkServerIdentity: (_host: string, certificate: PeerCertificate) => checkServerIdentity(tls.serverName, certificate),

@@ -1,8 +1,9 @@
 /**
- * The only file that knows what operating systems and TLS libraries call their errors: it turns them into codes of the
- * error table, by the stage of the connection at which they struck.
+ * The only file that knows what operating systems, TLS libraries and HTTP/2 peers call their errors: it turns them into codes
+ * of the error table, by the stage of the connection at which they struck.
  */
 import type { ErrorCode } from "../engine/model/errors.js";
+import * as http2 from "../wire/http2/error-codes.js";
 
 /** `connect`: until TCP is up; `handshake`: until TLS is up; `open`: afterwards. */
 export type ConnectionStage = "connect" | "handshake" | "open";
@@ -26,4 +27,20 @@ export function describeSocketError(error: unknown): string {
 function systemCode(error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : "";
   return typeof code === "string" ? code : "";
+}
+
+/**
+ * What an RST_STREAM of the service says about the request.
+ * @param hasHead a response had begun: whatever the code is, the request was processed
+ */
+export function streamErrorCode(errorCode: number, hasHead: boolean): ErrorCode {
+  if (errorCode === http2.REFUSED_STREAM && !hasHead) return "upstream-refused";
+  return errorCode === http2.PROTOCOL_ERROR || errorCode === http2.HTTP_1_1_REQUIRED ? "upstream-protocol" : "upstream-reset";
+}
+
+const STREAM_ERROR_NAMES = new Map<number, string>(Object.entries(http2).map(([name, code]) => [code, name]));
+
+/** The name that RFC 9113 §7 gives the code. */
+export function describeStreamError(errorCode: number): string {
+  return STREAM_ERROR_NAMES.get(errorCode) ?? `error ${errorCode}`;
 }

@@ -23,9 +23,9 @@ import type { Acceptor, Connector, ExchangeRecord, Filter, Timers } from "../../
 import { RequestBody } from "../../src/proxy/request-body.js";
 import type { ListenerRuntime, RouteRuntime, Runtime } from "../../src/proxy/runtime.js";
 import { createTimerWheel } from "../../src/proxy/timer-wheel.js";
+import { createConnector } from "../../src/upstream/connector.js";
 import { Http1Call } from "../../src/upstream/http1-call.js";
 import { Http1Connection } from "../../src/upstream/http1-connection.js";
-import { createHttp1Connector } from "../../src/upstream/http1-connector.js";
 import { RequestSender } from "../../src/upstream/request-sender.js";
 import { BodyDecoder } from "../../src/wire/http1/body-decoder.js";
 import { HeadParser } from "../../src/wire/http1/head-parser.js";
@@ -74,7 +74,7 @@ export async function startWatchedGateway(
   const wheel = createTimerWheel({ tickMs: 10 });
   const timers: Timers = { create: (onFire) => watch.show("Timer", wheel.create(onFire), "when new") };
   const runtime = withFilters(createRuntimeBuilder({} as FilterPorts).build(snapshot), filters);
-  const connector = createHttp1Connector({ timers });
+  const connector = createConnector({ timers });
   const outcomes: string[] = [];
   const bugs: unknown[] = [];
   const state: Gateway = {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Timers } from "../../src/proxy/ports.js";
 import { createTimerWheel } from "../../src/proxy/timer-wheel.js";
-import { createHttp1Connector } from "../../src/upstream/http1-connector.js";
+import { createConnector } from "../../src/upstream/connector.js";
 import { eventually } from "../support/gateway.js";
 import { startWebSocketUpstream } from "../support/web-socket.js";
 import { Notes, requestOf, targetOf } from "../unit/upstream/support.js";
@@ -26,7 +26,7 @@ test("a connection that became a WebSocket leaves no timer armed: the wheel woul
       };
     },
   };
-  const connector = createHttp1Connector({ timers });
+  const connector = createConnector({ timers });
   const target = targetOf(Number(service.address.split(":")[1]), { connectionAgeMs: 3_600_000 });
   const notes = new Notes().start(connector, target, requestOf({ isWebSocket: true }));
   assert.equal(await notes.over, "upgrade");

@@ -7,8 +7,8 @@ import type { ErrorCode } from "../../../src/engine/model/errors.js";
 import type { Connector, SocketBudget, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../../../src/proxy/ports.js";
 import { createTimerWheel } from "../../../src/proxy/timer-wheel.js";
 import type { UpstreamWebSocket } from "../../../src/proxy/web-socket-ports.js";
-import type { Http1Connector } from "../../../src/upstream/http1-connector.js";
-import { createHttp1Connector } from "../../../src/upstream/http1-connector.js";
+import type { UpstreamConnector } from "../../../src/upstream/connector.js";
+import { createConnector } from "../../../src/upstream/connector.js";
 
 export function targetOf(port: number, change: Partial<UpstreamTarget> = {}): UpstreamTarget {
   const http2 = { maxConcurrentStreams: 100, streamWindowBytes: 262_144, pingMs: 0 };
@@ -21,6 +21,11 @@ export function targetOf(port: number, change: Partial<UpstreamTarget> = {}): Up
     maxWebSockets: 100,
   };
   return { key: `http://127.0.0.1:${port}`, host: "127.0.0.1", port, version: "http1", http2, tls: null, ...limits, ...change };
+}
+
+/** For services that speak HTTP/2 without TLS. */
+export function http2TargetOf(port: number, change: Partial<UpstreamTarget> = {}): UpstreamTarget {
+  return targetOf(port, { key: `http2|127.0.0.1|${port}`, version: "http2", ...change });
 }
 
 export function requestOf(change: Partial<UpstreamRequest> = {}): UpstreamRequest {
@@ -163,9 +168,9 @@ export function answering(text: string | Buffer): (socket: Socket) => void {
 export const HELLO = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\n\r\nhello";
 
 /** A connector on a real, quick wheel. */
-export function startConnector(sockets?: SocketBudget): { readonly connector: Http1Connector; close(): void } {
+export function startConnector(sockets?: SocketBudget): { readonly connector: UpstreamConnector; close(): void } {
   const timers = createTimerWheel({ tickMs: 10 });
-  const connector = createHttp1Connector(sockets === undefined ? { timers } : { timers, sockets });
+  const connector = createConnector(sockets === undefined ? { timers } : { timers, sockets });
   return {
     connector,
     close: () => {

@@ -1,0 +1,281 @@
+/**
+ * One request on one stream: the caller's handle on an attempt and what the codec's news of its stream become. Bytes of the
+ * response are credited to the service only once the caller has moved on, so that a slow caller slows its own stream down.
+ */
+import type { ErrorCode } from "../engine/model/errors.js";
+import type { HeaderList } from "../engine/model/request.js";
+import type { Timer, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../proxy/ports.js";
+import type { Http2ResponseHead } from "../wire/http2/events.js";
+import type { Http2Stream } from "../wire/http2/stream.js";
+import { areSendable } from "./http2-request.js";
+
+/** Where a call waits for a stream. */
+export interface CallQueue {
+  leave(call: Http2Call): void;
+}
+
+/** The session that carries a call, as the call sees it. */
+export interface CallCarrier {
+  /** How much of `bytes` was taken; `onWritable` tells when the rest may come. */
+  send(stream: Http2Stream, bytes: Uint8Array): number;
+  endRequest(stream: Http2Stream, trailers: readonly string[]): void;
+  /** The caller has moved on all that it was given. */
+  credit(stream: Http2Stream): void;
+  /** The call is over: its stream goes, too, if it has not gone. */
+  release(call: Http2Call, stream: Http2Stream): void;
+  /** Wants `readEnded` when the events of this read have been delivered. */
+  touch(call: Http2Call): void;
+}
+
+/** What came while the caller had said stop. */
+type Held =
+  | { readonly kind: "head"; readonly status: number; readonly headers: HeaderList; readonly bodyLength: number }
+  | { readonly kind: "body"; readonly bytes: Uint8Array }
+  | { readonly kind: "end"; readonly trailers: HeaderList | null };
+
+export class Http2Call implements UpstreamCall {
+  readonly request: UpstreamRequest;
+  readonly handler: UpstreamHandler;
+  /** Bounds the time in the queue. */
+  waitTimer: Timer | null = null;
+  /** In the session's list of calls that had news in this read. */
+  isTouched = false;
+  /** Reads of its session when it began: with as many at its end, the service has said nothing since. */
+  readCountAtStart = 0;
+  #queue: CallQueue | null = null;
+  #carrier: CallCarrier | null = null;
+  #stream: Http2Stream | null = null;
+  /** The service chose HTTP/1.1: this one carries on. */
+  #substitute: UpstreamCall | null = null;
+  /** Request bytes that the codec has not taken, copied. */
+  #pending: Uint8Array[] = [];
+  /** Body bytes still owed; meaningless when the length is unknown. */
+  #owed: number;
+  #isRequestEnded: boolean;
+  #requestTrailers: readonly string[] = NO_TRAILERS;
+  #isPaused = false;
+  #held: Held[] = [];
+  #hasHead = false;
+  #isOver = false;
+
+  constructor(request: UpstreamRequest, handler: UpstreamHandler) {
+    this.request = request;
+    this.handler = handler;
+    this.#owed = request.bodyLength;
+    this.#isRequestEnded = request.bodyLength === 0;
+  }
+
+  /** A response has begun. */
+  get hasHead(): boolean {
+    return this.#hasHead;
+  }
+
+  // ── Its way ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  waitIn(queue: CallQueue): void {
+    this.#queue = queue;
+  }
+
+  open(carrier: CallCarrier, stream: Http2Stream): void {
+    this.#queue = null;
+    this.#carrier = carrier;
+    this.#stream = stream;
+    stream.owner = this;
+    this.handler.onConnected();
+  }
+
+  /** From now on `call` carries the attempt. */
+  continueAs(call: UpstreamCall): void {
+    this.#queue = null;
+    this.#substitute = call;
+  }
+
+  // ── UpstreamCall ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#substitute !== null) return this.#substitute.write(chunk);
+    if (this.#isOver) return true;
+    if (chunk.length === 0) return this.#pending.length === 0;
+    const stream = this.#stream;
+    if (stream === null || this.#isMisuse(chunk.length)) return this.#misused();
+    if (this.#owed >= 0) this.#owed -= chunk.length;
+    const taken = this.#pending.length > 0 ? 0 : (this.#carrier as CallCarrier).send(stream, chunk);
+    if (taken === chunk.length) return true;
+    this.#pending.push(Uint8Array.prototype.slice.call(chunk, taken));
+    return false;
+  }
+
+  end(trailers?: readonly string[]): void {
+    if (this.#substitute !== null) return this.#substitute.end(trailers);
+    if (this.#isOver || this.#isRequestEnded) return;
+    if (this.#stream === null || this.#owed > 0 || !areSendable(trailers ?? NO_TRAILERS)) {
+      this.#misused();
+      return;
+    }
+    this.#isRequestEnded = true;
+    this.#requestTrailers = trailers ?? NO_TRAILERS;
+    if (this.#pending.length === 0) this.#endRequest(this.#stream);
+  }
+
+  pause(): void {
+    if (this.#substitute !== null) return this.#substitute.pause();
+    if (this.#stream !== null) this.#isPaused = true;
+  }
+
+  resume(): void {
+    if (this.#substitute !== null) return this.#substitute.resume();
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    // Not from in here: the caller does not expect to be called back while it says this.
+    if (this.#held.length > 0) setImmediate(deliverHeld, this);
+    else this.#credit();
+  }
+
+  abort(): void {
+    if (this.#substitute !== null) return this.#substitute.abort();
+    this.#close();
+  }
+
+  // ── News of the stream ─────────────────────────────────────────────────────────────────────────────────────────
+
+  interim(status: number, headers: HeaderList): void {
+    this.#touch();
+    if (!this.#isOver) this.handler.onInterim(status, headers);
+  }
+
+  responded({ status, headers, bodyLength }: Http2ResponseHead, isEnd: boolean): void {
+    this.#hasHead = true;
+    // These have none, whatever length they state (RFC 9110 §8.6).
+    const length = status === 204 || status === 304 ? 0 : bodyLength;
+    this.#take({ kind: "head", status, headers: headers as HeaderList, bodyLength: length });
+    if (isEnd) this.ended(null);
+  }
+
+  /** `bytes` are borrowed. */
+  received(bytes: Uint8Array, isEnd: boolean): void {
+    if (bytes.length > 0) this.#receive(bytes);
+    if (isEnd) this.ended(null);
+  }
+
+  ended(trailers: HeaderList | null): void {
+    this.#take({ kind: "end", trailers: trailers === null || trailers.length === 0 ? null : trailers });
+  }
+
+  /** The stream takes more of the request. */
+  writable(): void {
+    const stream = this.#stream;
+    const carrier = this.#carrier;
+    if (stream === null || carrier === null || this.#isOver) return;
+    while (this.#pending.length > 0) {
+      const bytes = this.#pending[0] as Uint8Array;
+      const taken = carrier.send(stream, bytes);
+      if (taken < bytes.length) {
+        this.#pending[0] = bytes.subarray(taken);
+        return;
+      }
+      this.#pending.shift();
+    }
+    if (this.#isRequestEnded) this.#endRequest(stream);
+    else this.handler.onDrain();
+  }
+
+  readEnded(): void {
+    this.isTouched = false;
+    if (!this.#isOver) this.handler.onReadEnd();
+  }
+
+  /** Its stream or its session is gone. What is complete, but held back by a pause, is not lost by that. */
+  lost(code: ErrorCode, detail: string): void {
+    if (this.#held.at(-1)?.kind !== "end") this.fail(code, detail);
+  }
+
+  fail(code: ErrorCode, detail: string): void {
+    if (this.#close()) this.handler.onError(code, detail);
+  }
+
+  /** For failures found while `start` is still running. */
+  failLater(code: ErrorCode, detail: string): void {
+    setImmediate(failNow, this, code, detail);
+  }
+
+  /** @internal */
+  deliverHeld(): void {
+    const held = this.#held;
+    while (held.length > 0 && !this.#isPaused && !this.#isOver) this.#deliver(held.shift() as Held);
+    if (this.#isOver) return;
+    if (!this.#isPaused) this.#credit();
+    this.handler.onReadEnd();
+  }
+
+  // ── Inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #isMisuse(byteCount: number): boolean {
+    return this.#isRequestEnded || (this.#owed >= 0 && byteCount > this.#owed);
+  }
+
+  /** More or less body than announced, or before `onConnected`: the stream is past saving. */
+  #misused(): false {
+    const { handler } = this;
+    if (this.#close()) setImmediate(() => handler.onError("internal", "request body does not match its announced length"));
+    return false;
+  }
+
+  #endRequest(stream: Http2Stream): void {
+    this.#carrier?.endRequest(stream, this.#requestTrailers);
+  }
+
+  #touch(): void {
+    if (this.isTouched) return;
+    this.isTouched = true;
+    this.#carrier?.touch(this);
+  }
+
+  /** An end passes a pause as long as nothing is ahead of it. */
+  #take(event: Held): void {
+    this.#touch();
+    if (this.#held.length > 0 || (this.#isPaused && event.kind !== "end")) this.#held.push(event);
+    else if (!this.#isOver) this.#deliver(event);
+  }
+
+  #receive(bytes: Uint8Array): void {
+    this.#touch();
+    if (this.#held.length > 0 || this.#isPaused) {
+      this.#held.push({ kind: "body", bytes: Uint8Array.prototype.slice.call(bytes) });
+    } else if (!this.#isOver) {
+      this.handler.onBody(bytes);
+      if (!this.#isPaused) this.#credit();
+    }
+  }
+
+  #deliver(event: Held): void {
+    if (event.kind === "head") this.handler.onHead(event.status, event.headers, event.bodyLength);
+    else if (event.kind === "body") this.handler.onBody(event.bytes);
+    else if (this.#close()) this.handler.onEnd(event.trailers);
+  }
+
+  #credit(): void {
+    if (this.#stream !== null) this.#carrier?.credit(this.#stream);
+  }
+
+  /** False: it was over before. */
+  #close(): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    this.#queue?.leave(this);
+    this.#queue = null;
+    this.#pending = [];
+    this.#held = [];
+    if (this.#stream !== null) this.#carrier?.release(this, this.#stream);
+    return true;
+  }
+}
+
+const NO_TRAILERS: readonly string[] = [];
+
+function failNow(call: Http2Call, code: ErrorCode, detail: string): void {
+  call.fail(code, detail);
+}
+
+function deliverHeld(call: Http2Call): void {
+  call.deliverHeld();
+}
