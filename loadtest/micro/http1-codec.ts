@@ -106,6 +106,7 @@ const QUESTION: OutgoingRequest = {
   headers: HEADERS,
   bodyLength: 0,
   hasZeroLength: false,
+  acceptsTrailers: false,
 };
 
 const SCENARIOS: readonly Scenario[] = [
