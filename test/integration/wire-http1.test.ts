@@ -179,9 +179,11 @@ test("a client that leaves is reported, in every phase", async () => {
   await harness.until(() => harness.listener.connections === 0, "connections to be counted off");
 });
 
-test("a client that closed its side and is answered nothing counts as gone", async () => {
-  harness.onRequest = () => {};
+test("a client that closed its side and is answered nothing counts as gone, with pipelined requests, too", async () => {
+  harness.onRequest = (one) => {
+    if (one.head.path === "/first") setTimeout(() => reply(one.downstream, 200, "first"), 20);
+  };
   const raw = await connectRaw(harness);
-  raw.socket.end(`${GET}\r\n`);
-  await harness.until(() => harness.seen[0]?.aborts === 1, "the abort");
+  raw.socket.end(`GET /first HTTP/1.1\r\nHost: a\r\n\r\n${GET}\r\n`);
+  await harness.until(() => harness.seen[1]?.aborts === 1, "the abort");
 });

@@ -292,9 +292,9 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
   }
 
   #requestDone(): void {
-    this.#wait = "answer";
-    this.#deadline.clear();
     this.#phase = "answering";
+    if (this.#isHalfClosed) this.#waitFor("half-closed", HALF_CLOSED_MS);
+    else this.#waitFor("answer", 0);
     // With a length, the last piece has said that it is the last.
     this.#deliver(this.#bodyLength < 0 && this.#parser.trailers === null);
     if (this.#parser.trailers !== null && !this.#isDiscarding) this.#response?.handler?.onTrailers(this.#parser.trailers);
