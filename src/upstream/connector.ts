@@ -23,7 +23,7 @@ export interface ConnectorStats {
   /** Connecting, in use and idle. */
   readonly connections: number;
   readonly idleConnections: number;
-  /** Requests under way over HTTP/2. */
+  /** Requests and WebSockets under way over HTTP/2. */
   readonly streams: number;
   readonly waitingRequests: number;
   readonly webSockets: number;
@@ -80,7 +80,7 @@ class AnyVersionConnector implements UpstreamConnector {
       idleConnections: http1.idleConnections + http2.idleConnections,
       streams: http2.streams,
       waitingRequests: http1.waitingRequests + http2.waitingRequests,
-      webSockets: http1.webSockets,
+      webSockets: http1.webSockets + http2.webSockets,
       openedConnections: this.#sockets.openedCount,
       startedRequests: this.#startedRequests,
     };

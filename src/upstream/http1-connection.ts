@@ -17,7 +17,8 @@ import { openSocket, READ_BUFFER_BYTES } from "./open-socket.js";
 import { RequestSender } from "./request-sender.js";
 import type { ConnectionStage } from "./socket-errors.js";
 import { describeSocketError, socketErrorCode } from "./socket-errors.js";
-import { SocketWebSocket } from "./web-socket.js";
+import { SocketTransport } from "./socket-transport.js";
+import { ServiceWebSocket } from "./web-socket.js";
 import { handshakeProblem, withoutHandshake } from "./web-socket-handshake.js";
 
 const HTTP1 = ["http/1.1"];
@@ -64,7 +65,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
   #leftover: ReadBuffer | null = null;
   #hasEnded = false;
   /** Has taken the socket over. */
-  #webSocket: SocketWebSocket | null = null;
+  #webSocket: ServiceWebSocket | null = null;
   #upgradeHeaders: HeaderList = [];
   /** Writing has failed: nothing that ends now has ended in good order. */
   #writeError: Error | null = null;
@@ -352,7 +353,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
     if (problem !== null) return this.#fail("upstream-protocol", problem);
     if (!this.#pool.hasRoomForWebSocket()) return this.#fail("upstream-overflow", "too many WebSockets open");
     const protocol = headerValue(headers, "sec-websocket-protocol") ?? "";
-    const webSocket = new SocketWebSocket(this.#socket, this.#pool, protocol, early);
+    const webSocket = new ServiceWebSocket(new SocketTransport(this.#socket), this.#pool, protocol, early);
     this.#webSocket = webSocket;
     // An armed timer would keep all of this until it fires.
     this.#timer.cancel();

@@ -5,26 +5,15 @@
 import type { ErrorCode } from "../engine/model/errors.js";
 import type { HeaderList } from "../engine/model/request.js";
 import type { Timer, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../proxy/ports.js";
+import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 import type { Http2ResponseHead } from "../wire/http2/events.js";
 import type { Http2Stream } from "../wire/http2/stream.js";
 import { areSendable } from "./http2-request.js";
+import type { StreamCarrier, StreamUser } from "./http2-stream-user.js";
 
 /** Where a call waits for a stream. */
 export interface CallQueue {
   leave(call: Http2Call): void;
-}
-
-/** The session that carries a call, as the call sees it. */
-export interface CallCarrier {
-  /** How much of `bytes` was taken; `onWritable` tells when the rest may come. */
-  send(stream: Http2Stream, bytes: Uint8Array): number;
-  endRequest(stream: Http2Stream, trailers: readonly string[]): void;
-  /** The caller has moved on all that it was given. */
-  credit(stream: Http2Stream): void;
-  /** The call is over: its stream goes, too, if it has not gone. */
-  release(call: Http2Call, stream: Http2Stream): void;
-  /** Wants `readEnded` when the events of this read have been delivered. */
-  touch(call: Http2Call): void;
 }
 
 /** What came while the caller had said stop. */
@@ -33,17 +22,15 @@ type Held =
   | { readonly kind: "body"; readonly bytes: Uint8Array }
   | { readonly kind: "end"; readonly trailers: HeaderList | null };
 
-export class Http2Call implements UpstreamCall {
+export class Http2Call implements UpstreamCall, StreamUser {
   readonly request: UpstreamRequest;
   readonly handler: UpstreamHandler;
   /** Bounds the time in the queue. */
   waitTimer: Timer | null = null;
-  /** In the session's list of calls that had news in this read. */
   isTouched = false;
-  /** Reads of its session when it began: with as many at its end, the service has said nothing since. */
   readCountAtStart = 0;
   #queue: CallQueue | null = null;
-  #carrier: CallCarrier | null = null;
+  #carrier: StreamCarrier | null = null;
   #stream: Http2Stream | null = null;
   /** The service chose HTTP/1.1: this one carries on. */
   #substitute: UpstreamCall | null = null;
@@ -65,7 +52,6 @@ export class Http2Call implements UpstreamCall {
     this.#isRequestEnded = request.bodyLength === 0;
   }
 
-  /** A response has begun. */
   get hasHead(): boolean {
     return this.#hasHead;
   }
@@ -76,7 +62,7 @@ export class Http2Call implements UpstreamCall {
     this.#queue = queue;
   }
 
-  open(carrier: CallCarrier, stream: Http2Stream): void {
+  open(carrier: StreamCarrier, stream: Http2Stream): void {
     this.#queue = null;
     this.#carrier = carrier;
     this.#stream = stream;
@@ -99,7 +85,7 @@ export class Http2Call implements UpstreamCall {
     const stream = this.#stream;
     if (stream === null || this.#isMisuse(chunk.length)) return this.#misused();
     if (this.#owed >= 0) this.#owed -= chunk.length;
-    const taken = this.#pending.length > 0 ? 0 : (this.#carrier as CallCarrier).send(stream, chunk);
+    const taken = this.#pending.length > 0 ? 0 : (this.#carrier as StreamCarrier).send(stream, chunk);
     if (taken === chunk.length) return true;
     this.#pending.push(Uint8Array.prototype.slice.call(chunk, taken));
     return false;
@@ -145,13 +131,14 @@ export class Http2Call implements UpstreamCall {
 
   responded({ status, headers, bodyLength }: Http2ResponseHead, isEnd: boolean): void {
     this.#hasHead = true;
+    const stream = this.#stream;
+    if (this.request.isWebSocket && status < 300 && stream !== null) return this.#carrier?.upgrade(this, stream, headers as HeaderList);
     // These have none, whatever length they state (RFC 9110 §8.6).
     const length = status === 204 || status === 304 ? 0 : bodyLength;
     this.#take({ kind: "head", status, headers: headers as HeaderList, bodyLength: length });
     if (isEnd) this.ended(null);
   }
 
-  /** `bytes` are borrowed. */
   received(bytes: Uint8Array, isEnd: boolean): void {
     if (bytes.length > 0) this.#receive(bytes);
     if (isEnd) this.ended(null);
@@ -161,7 +148,6 @@ export class Http2Call implements UpstreamCall {
     this.#take({ kind: "end", trailers: trailers === null || trailers.length === 0 ? null : trailers });
   }
 
-  /** The stream takes more of the request. */
   writable(): void {
     const stream = this.#stream;
     const carrier = this.#carrier;
@@ -184,9 +170,16 @@ export class Http2Call implements UpstreamCall {
     if (!this.#isOver) this.handler.onReadEnd();
   }
 
-  /** Its stream or its session is gone. What is complete, but held back by a pause, is not lost by that. */
+  /** What is complete, but held back by a pause, is not lost by that. */
   lost(code: ErrorCode, detail: string): void {
     if (this.#held.at(-1)?.kind !== "end") this.fail(code, detail);
+  }
+
+  /** Its stream carries `socket` from now on: the attempt is over. */
+  upgraded(headers: HeaderList, socket: UpstreamWebSocket): void {
+    this.#stream = null;
+    if (this.#close()) this.handler.onUpgrade(headers, socket);
+    else socket.abort();
   }
 
   fail(code: ErrorCode, detail: string): void {

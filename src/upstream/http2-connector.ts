@@ -26,6 +26,7 @@ export interface Http2ConnectorStats {
   /** Requests under way. */
   readonly streams: number;
   readonly waitingRequests: number;
+  readonly webSockets: number;
 }
 
 export class Http2Connector implements Connector, SessionsOwner {
@@ -45,7 +46,6 @@ export class Http2Connector implements Connector, SessionsOwner {
     const call = new Http2Call(request, handler);
     const head = http2RequestHead(request, target.tls === null ? "http" : "https");
     if (this.#isClosed) call.failLater("upstream-closed", "connector closed");
-    else if (request.isWebSocket) call.failLater("upgrade-not-supported", "WebSocket over HTTP/2 (RFC 8441) is not spoken to services");
     else if (head === null) call.failLater("internal", "request head holds control bytes or a char beyond latin1");
     else this.#group(target).start(call, head);
     return call;
@@ -57,12 +57,13 @@ export class Http2Connector implements Connector, SessionsOwner {
   }
 
   stats(): Http2ConnectorStats {
-    const stats = { connections: 0, idleConnections: 0, streams: 0, waitingRequests: 0 };
+    const stats = { connections: 0, idleConnections: 0, streams: 0, waitingRequests: 0, webSockets: 0 };
     for (const group of this.#groups.values()) {
       stats.connections += group.connectionCount;
       stats.idleConnections += group.idleCount;
       stats.streams += group.streamCount;
       stats.waitingRequests += group.waitingCount;
+      stats.webSockets += group.webSocketCount;
     }
     return { ...stats, pools: this.#groups.size };
   }

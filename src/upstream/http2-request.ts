@@ -9,9 +9,20 @@ const ONE_WORD = /^[\x21-\x7e\x80-\xff]+$/;
 
 /** Null when a part cannot be sent as it is: the caller has let something unchecked through. */
 export function http2RequestHead(request: UpstreamRequest, scheme: "http" | "https"): Http2RequestHead | null {
+  const { isWebSocket } = request;
   const { acceptsTrailers, authority, bodyLength, headers, method, target } = request;
   if (!ONE_WORD.test(method) || !ONE_WORD.test(target) || FORBIDDEN.test(authority) || !areSendable(headers)) return null;
+  if (isWebSocket) return webSocketHead(request, scheme);
   return { method, scheme, authority, path: target, protocol: "", headers: withoutEdges(headers), bodyLength, acceptsTrailers };
+}
+
+/** RFC 8441 §5: the key of HTTP/1.1 has no place here. */
+function webSocketHead({ authority, headers, target }: UpstreamRequest, scheme: "http" | "https"): Http2RequestHead {
+  const fields = [...withoutEdges(headers), "sec-websocket-version", "13"];
+  return {
+    ...{ method: "CONNECT", scheme, authority, path: target, protocol: "websocket" },
+    ...{ headers: fields, bodyLength: -1, acceptsTrailers: false },
+  };
 }
 
 export function areSendable(fields: readonly string[]): boolean {

@@ -7,21 +7,30 @@ import { performance } from "node:perf_hooks";
 import type { TLSSocket } from "node:tls";
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
 import type { ErrorCode } from "../engine/model/errors.js";
-import type { Timer, Timers } from "../proxy/ports.js";
+import { type HeaderList, headerValue } from "../engine/model/request.js";
+import type { Timer } from "../proxy/ports.js";
+import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 import { Http2Connection } from "../wire/http2/connection.js";
 import { CANCEL, INTERNAL_ERROR } from "../wire/http2/error-codes.js";
 import type { Http2Events, Http2RequestHead, Http2ResponseHead } from "../wire/http2/events.js";
 import type { Http2Refusal, StreamRefusal } from "../wire/http2/refusal.js";
 import type { Http2Stream } from "../wire/http2/stream.js";
 import { reportFailedWrites } from "./failed-writes.js";
-import type { CallCarrier, Http2Call } from "./http2-call.js";
+import type { Http2Call } from "./http2-call.js";
 import { upstreamHttp2Limits } from "./http2-limits.js";
 import { Http2Output } from "./http2-output.js";
 import { Http2Pulse } from "./http2-pulse.js";
+import type { StreamCarrier, StreamUser } from "./http2-stream-user.js";
+import { Http2Tunnel } from "./http2-tunnel.js";
 import type { OpenedSocket, ReadBuffer, TlsClient } from "./open-socket.js";
 import { openSocket } from "./open-socket.js";
 import type { ConnectionStage } from "./socket-errors.js";
 import { describeSocketError, describeStreamError, socketErrorCode, streamErrorCode } from "./socket-errors.js";
+import { ServiceWebSocket, type WebSocketOwner } from "./web-socket.js";
+import { negotiationProblem, withoutHandshake } from "./web-socket-handshake.js";
+
+const NO_EXTENDED_CONNECT = "the service does not announce extended CONNECT (RFC 8441)";
+const NOTHING = new Uint8Array(0);
 
 /** `stage` "open": connected, but the service's SETTINGS have not come. */
 export type SessionState =
@@ -33,9 +42,10 @@ export type SessionState =
   | { readonly kind: "handedOver"; readonly opened: OpenedSocket };
 
 /** The group of sessions to one target, as a session sees it. */
-export interface SessionOwner {
+export interface SessionOwner extends WebSocketOwner {
   readonly target: UpstreamTarget;
-  readonly timers: Timers;
+  hasRoomForWebSocket(): boolean;
+  webSocketStarted(socket: UpstreamWebSocket): void;
   /** Null for plain TCP. Throws when the CA bundle cannot be parsed. */
   tlsClient(): TlsClient | null;
   /** After every change of `session.state`. */
@@ -50,7 +60,7 @@ const LINGER_MS = 1_000;
 const TCP_KEEP_ALIVE_MS = 30_000;
 const ALPN = { http1: [], http2: ["h2"], negotiated: ["h2", "http/1.1"] } as const;
 
-export class Http2Session implements CallCarrier, Http2Events {
+export class Http2Session implements StreamCarrier, Http2Events {
   readonly #owner: SessionOwner;
   readonly #opened: OpenedSocket;
   readonly #socket: Socket;
@@ -58,14 +68,14 @@ export class Http2Session implements CallCarrier, Http2Events {
   readonly #connection: Http2Connection;
   readonly #output: Http2Output;
   readonly #pulse = new Http2Pulse();
-  readonly #calls = new Set<Http2Call>();
+  readonly #users = new Set<StreamUser>();
   /** Connecting, idle, or lingering: never two of them. */
   readonly #timer: Timer;
   readonly #pulseTimer: Timer;
   #ageTimer: Timer | null = null;
   #state: SessionState = { kind: "connecting", stage: "connect" };
   /** Had news in this read. */
-  #touched: Http2Call[] = [];
+  #touched: StreamUser[] = [];
   #readCount = 0;
   /** A response has been completed: what fails now on this connection may fail because it is old. */
   #isProven = false;
@@ -126,10 +136,12 @@ export class Http2Session implements CallCarrier, Http2Events {
 
   /** Only with `hasRoom`. */
   begin(call: Http2Call, head: Http2RequestHead): void {
+    const { bodyLength, isWebSocket } = call.request;
+    if (isWebSocket && !this.#connection.peer.allowsExtendedConnect) return call.failLater("upgrade-not-supported", NO_EXTENDED_CONNECT);
     this.#wakeUp();
-    const stream = this.#connection.sendRequest(head, call.request.bodyLength === 0);
+    const stream = this.#connection.sendRequest(head, bodyLength === 0 && !isWebSocket);
     if (stream === null) return call.failLater("internal", "no stream where there was room");
-    this.#calls.add(call);
+    this.#users.add(call);
     call.readCountAtStart = this.#readCount;
     this.#turnLater();
     call.open(this, stream);
@@ -151,7 +163,7 @@ export class Http2Session implements CallCarrier, Http2Events {
     else if (next.kind === "closed") this.#onClosed(next, before);
     else if (next.kind === "handedOver") this.#letGo();
     this.#owner.stateChanged(this, before);
-    if (next.kind === "closed") this.#failCalls(next.code, next.detail);
+    if (next.kind === "closed") this.#failUsers(next.code, next.detail);
     else this.#turnLater();
   }
 
@@ -185,23 +197,23 @@ export class Http2Session implements CallCarrier, Http2Events {
     this.#timer.arm(LINGER_MS);
   }
 
-  #failCalls(code: ErrorCode, detail: string): void {
-    const calls = [...this.#calls];
-    this.#calls.clear();
-    for (const call of calls) call.lost(this.#isStale(call, code) ? "upstream-stale" : code, detail);
+  #failUsers(code: ErrorCode, detail: string): void {
+    const users = [...this.#users];
+    this.#users.clear();
+    for (const user of users) user.lost(this.#isStale(user, code) ? "upstream-stale" : code, detail);
   }
 
   /** The service gave the connection up before it can have seen this request, as far as anybody can tell. */
-  #isStale(call: Http2Call, code: ErrorCode): boolean {
+  #isStale(user: StreamUser, code: ErrorCode): boolean {
     const isGone = code === "upstream-closed" || code === "upstream-reset";
-    return isGone && this.#isProven && call.readCountAtStart === this.#readCount;
+    return isGone && this.#isProven && user.readCountAtStart === this.#readCount;
   }
 
   #lose(code: ErrorCode, detail: string): void {
     this.#become({ kind: "closed", code, detail });
   }
 
-  // ── CallCarrier ────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── StreamCarrier ────────────────────────────────────────────────────────────────────────────────────────────────
 
   send(stream: Http2Stream, bytes: Uint8Array): number {
     this.#turnLater();
@@ -218,8 +230,8 @@ export class Http2Session implements CallCarrier, Http2Events {
     this.#turnLater();
   }
 
-  release(call: Http2Call, stream: Http2Stream): void {
-    if (!this.#calls.delete(call)) return;
+  release(user: StreamUser, stream: Http2Stream): void {
+    if (!this.#users.delete(user)) return;
     stream.owner = null;
     if (stream.isReceiveEnded) this.#isProven = true;
     this.#connection.consume(stream, stream.unconsumedBytes);
@@ -228,42 +240,57 @@ export class Http2Session implements CallCarrier, Http2Events {
     this.#turnLater();
   }
 
-  touch(call: Http2Call): void {
-    this.#touched.push(call);
+  touch(user: StreamUser): void {
+    this.#touched.push(user);
+  }
+
+  upgrade(call: Http2Call, stream: Http2Stream, headers: HeaderList): void {
+    const problem = negotiationProblem(call.request.headers, headers);
+    if (problem !== null) return call.fail("upstream-protocol", problem);
+    if (!this.#owner.hasRoomForWebSocket()) return call.fail("upstream-overflow", "too many WebSockets open");
+    const tunnel = new Http2Tunnel(this, stream);
+    this.#users.delete(call);
+    this.#users.add(tunnel);
+    stream.owner = tunnel;
+    if (stream.isReceiveEnded) tunnel.ended();
+    const protocol = headerValue(headers, "sec-websocket-protocol") ?? "";
+    const socket = new ServiceWebSocket(tunnel, this.#owner, protocol, NOTHING);
+    this.#owner.webSocketStarted(socket);
+    call.upgraded(withoutHandshake(headers), socket);
   }
 
   // ── Http2Events ────────────────────────────────────────────────────────────────────────────────────────────────
 
   onInterim(stream: Http2Stream, status: number, headers: string[]): void {
     this.#pulse.moved();
-    if (status !== 100) callOf(stream)?.interim(status, headers);
+    if (status !== 100) userOf(stream)?.interim(status, headers);
   }
 
   onResponse(stream: Http2Stream, head: Http2ResponseHead, isEnd: boolean): void {
     this.#pulse.moved();
-    callOf(stream)?.responded(head, isEnd);
+    userOf(stream)?.responded(head, isEnd);
   }
 
   onData(stream: Http2Stream, data: Uint8Array, isEnd: boolean): void {
     this.#pulse.moved();
-    const call = callOf(stream);
-    if (call === null) this.#connection.consume(stream, data.length);
-    else call.received(data, isEnd);
+    const user = userOf(stream);
+    if (user === null) this.#connection.consume(stream, data.length);
+    else user.received(data, isEnd);
   }
 
   onTrailers(stream: Http2Stream, trailers: string[]): void {
-    callOf(stream)?.ended(trailers);
+    userOf(stream)?.ended(trailers);
   }
 
   onReset(stream: Http2Stream, errorCode: number, reason: StreamRefusal | null): void {
-    const call = callOf(stream);
-    if (call === null) return;
-    if (reason !== null) call.lost("upstream-protocol", reason);
-    else call.lost(streamErrorCode(errorCode, call.hasHead), `stream reset: ${describeStreamError(errorCode)}`);
+    const user = userOf(stream);
+    if (user === null) return;
+    if (reason !== null) user.lost("upstream-protocol", reason);
+    else user.lost(streamErrorCode(errorCode, user.hasHead), `stream reset: ${describeStreamError(errorCode)}`);
   }
 
   onWritable(stream: Http2Stream): void {
-    callOf(stream)?.writable();
+    userOf(stream)?.writable();
   }
 
   onSettings(): void {
@@ -348,7 +375,7 @@ export class Http2Session implements CallCarrier, Http2Events {
     const touched = this.#touched;
     if (touched.length === 0) return;
     this.#touched = [];
-    for (const call of touched) call.readEnded();
+    for (const user of touched) user.readEnded();
   }
 
   #refused({ errorCode, reason }: Http2Refusal): void {
@@ -445,8 +472,8 @@ export class Http2Session implements CallCarrier, Http2Events {
   }
 }
 
-function callOf(stream: Http2Stream): Http2Call | null {
-  return stream.owner as Http2Call | null;
+function userOf(stream: Http2Stream): StreamUser | null {
+  return stream.owner as StreamUser | null;
 }
 
 function runTurn(session: Http2Session): void {

@@ -6,6 +6,7 @@
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
 import type { ErrorCode } from "../engine/model/errors.js";
 import type { Timers } from "../proxy/ports.js";
+import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 import type { Http2RequestHead } from "../wire/http2/events.js";
 import type { CallQueue, Http2Call } from "./http2-call.js";
 import type { SessionOwner, SessionState } from "./http2-session.js";
@@ -40,6 +41,7 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
   readonly #waiting = new Map<Http2Call, Http2RequestHead>();
   #connectingCount = 0;
   #expectedStreams = ASSUMED_STREAMS;
+  readonly #webSockets = new Set<UpstreamWebSocket>();
   #tls: TlsClient | null = null;
 
   constructor(target: UpstreamTarget, owner: SessionsOwner) {
@@ -67,6 +69,22 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
     return this.#waiting.size;
   }
 
+  get webSocketCount(): number {
+    return this.#webSockets.size;
+  }
+
+  hasRoomForWebSocket(): boolean {
+    return this.#webSockets.size < this.target.maxWebSockets;
+  }
+
+  webSocketStarted(socket: UpstreamWebSocket): void {
+    this.#webSockets.add(socket);
+  }
+
+  webSocketEnded(socket: UpstreamWebSocket): void {
+    this.#webSockets.delete(socket);
+  }
+
   tlsClient(): TlsClient | null {
     const { host, tls } = this.target;
     if (tls !== null && this.#tls === null) this.#tls = createTlsClient(tls, host);
@@ -74,6 +92,9 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
   }
 
   start(call: Http2Call, head: Http2RequestHead): void {
+    if (call.request.isWebSocket && !this.hasRoomForWebSocket()) {
+      return call.failLater("upstream-overflow", `${this.#webSockets.size} WebSockets open`);
+    }
     const session = this.#sessionFor(call.request.isFresh);
     if (session !== undefined) return session.begin(call, head);
     // Each connect brings room for one at least: who opens a connection does not wait for one.

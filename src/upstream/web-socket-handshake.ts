@@ -17,6 +17,11 @@ export function handshakeProblem(key: string, request: readonly string[], respon
     .update(key + GUID)
     .digest("base64");
   if (onlyValue(response, "sec-websocket-accept") !== expected) return "Sec-WebSocket-Accept does not match the key";
+  return negotiationProblem(request, response);
+}
+
+/** The part of it that HTTP/2 has, too (RFC 8441 §5). */
+export function negotiationProblem(request: readonly string[], response: readonly string[]): string | null {
   // We offer none: compression would be undone and done again here anyway.
   if (headerValue(response, "sec-websocket-extensions") !== undefined) return "an extension that was not offered";
   if (headerValue(response, "sec-websocket-protocol") === undefined) return null;

@@ -1,15 +1,14 @@
 /**
- * The service's end of a WebSocket: the socket of a connection that has switched protocols, spoken to as a client (RFC 6455).
- * Reads stop while the relay says so; the closing handshake is waited for, but not for long.
+ * The service's end of a WebSocket, spoken to as a client (RFC 6455) over whatever carries its bytes: the socket of a connection
+ * that has switched protocols, or a stream. Reads stop while the relay says so; the closing handshake is waited for, but not for long.
  */
 import { isUtf8 } from "node:buffer";
 import { randomFillSync } from "node:crypto";
-import type { Socket } from "node:net";
+import type { ErrorCode } from "../engine/model/errors.js";
 import type { Timer, Timers } from "../proxy/ports.js";
 import type { UpstreamWebSocket, WebSocketEvents } from "../proxy/web-socket-ports.js";
 import { type EndpointEvents, type FrameCarrier, WebSocketEndpoint } from "../wire/websocket/endpoint.js";
 import type { FrameRefusal } from "../wire/websocket/frame-parser.js";
-import { describeSocketError, socketErrorCode } from "./socket-errors.js";
 
 export interface WebSocketOwner {
   readonly timers: Timers;
@@ -17,45 +16,61 @@ export interface WebSocketOwner {
   webSocketEnded(socket: UpstreamWebSocket): void;
 }
 
+/** What carries the bytes. It is paused at first, and reports to its user only. */
+export interface WebSocketTransport {
+  /** Written and not yet taken. */
+  readonly waitingBytes: number;
+  start(user: TransportUser): void;
+  /** Takes the bytes over. */
+  write(bytes: Uint8Array): void;
+  /** Nothing will be written any more. */
+  end(): void;
+  destroy(): void;
+  pause(): void;
+  resume(): void;
+}
+
+export interface TransportUser {
+  /** `bytes` is borrowed. */
+  read(bytes: Uint8Array, byteCount: number): void;
+  drained(): void;
+  /** The service has ended it, or it has failed; `closed` follows. */
+  gone(code: ErrorCode, detail: string): void;
+  /** Last call. */
+  closed(): void;
+}
+
 /** Above this, `send` says so; nobody is stopped by it. */
 const HIGH_WATER_BYTES = 64 * 1024;
 /** From our close frame to the end of the connection. */
 const CLOSE_TIMEOUT_MS = 5_000;
-/** Probes of the operating system when nothing else moves: a machine that is gone answers no ping either. */
-const KEEP_ALIVE_PROBE_MS = 60_000;
 
 const masks = new Uint32Array(1024);
 let nextMask = masks.length;
 
-export class SocketWebSocket implements UpstreamWebSocket, FrameCarrier, EndpointEvents {
+export class ServiceWebSocket implements UpstreamWebSocket, FrameCarrier, EndpointEvents, TransportUser {
   readonly protocol: string;
   readonly canPause = true;
-  readonly #socket: Socket;
+  readonly #transport: WebSocketTransport;
   readonly #owner: WebSocketOwner;
   readonly #closeTimer: Timer;
   readonly #endpoint: WebSocketEndpoint;
   #events: WebSocketEvents | null = null;
   #wantsDrain = false;
 
-  /** @param early what the service has sent behind its 101; the socket's read callback leads to `read` from now on */
-  constructor(socket: Socket, owner: WebSocketOwner, protocol: string, early: Uint8Array) {
-    this.#socket = socket;
+  /** @param early what the service has sent behind its answer already */
+  constructor(transport: WebSocketTransport, owner: WebSocketOwner, protocol: string, early: Uint8Array) {
+    this.#transport = transport;
     this.#owner = owner;
     this.protocol = protocol;
     this.#endpoint = new WebSocketEndpoint(this, { role: "client", nextMask: takeMask, isUtf8, allocate: Buffer.allocUnsafe });
     this.#endpoint.read(early, early.length);
     this.#closeTimer = owner.timers.create(() => this.#endpoint.destroy());
-    socket.pause();
-    socket.setKeepAlive(true, KEEP_ALIVE_PROBE_MS);
-    for (const event of ["drain", "end", "error", "close"]) socket.removeAllListeners(event);
-    socket.on("drain", () => this.#onDrain());
-    socket.on("end", () => this.#onGone("upstream-closed", "closed without a close frame"));
-    socket.on("error", (error) => this.#onGone(socketErrorCode(error, "open"), describeSocketError(error)));
-    socket.on("close", () => this.#onClosed());
+    transport.start(this);
   }
 
   get waitingBytes(): number {
-    return this.#socket.writableLength;
+    return this.#transport.waitingBytes;
   }
 
   // ── UpstreamWebSocket ──────────────────────────────────────────────────────────────────────────────────────────
@@ -68,7 +83,7 @@ export class SocketWebSocket implements UpstreamWebSocket, FrameCarrier, Endpoin
 
   send(data: Uint8Array, isBinary: boolean): boolean {
     this.#endpoint.send(data, isBinary);
-    this.#wantsDrain = this.#socket.writableLength >= HIGH_WATER_BYTES;
+    this.#wantsDrain = this.#transport.waitingBytes >= HIGH_WATER_BYTES;
     return !this.#wantsDrain;
   }
 
@@ -92,7 +107,7 @@ export class SocketWebSocket implements UpstreamWebSocket, FrameCarrier, Endpoin
   pause(): void {
     if (this.#endpoint.isPaused) return;
     this.#endpoint.pause();
-    this.#socket.pause();
+    this.#transport.pause();
   }
 
   resume(): void {
@@ -101,21 +116,21 @@ export class SocketWebSocket implements UpstreamWebSocket, FrameCarrier, Endpoin
   }
 
   #readOn(): void {
-    if (!this.#endpoint.isPaused && !this.#endpoint.isClosed) this.#socket.resume();
+    if (!this.#endpoint.isPaused && !this.#endpoint.isClosed) this.#transport.resume();
   }
 
   // ── FrameCarrier ───────────────────────────────────────────────────────────────────────────────────────────────
 
   write(frame: Uint8Array): void {
-    this.#socket.write(frame);
+    this.#transport.write(frame);
   }
 
   end(): void {
-    this.#socket.end();
+    this.#transport.end();
   }
 
   destroy(): void {
-    this.#socket.destroy();
+    this.#transport.destroy();
   }
 
   onClosing(): void {
@@ -144,26 +159,25 @@ export class SocketWebSocket implements UpstreamWebSocket, FrameCarrier, Endpoin
     this.#events?.onAbort("upstream-protocol", reason);
   }
 
-  // ── Socket ─────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── TransportUser ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** `bytes` is borrowed. */
   read(bytes: Uint8Array, byteCount: number): void {
     this.#endpoint.read(bytes, byteCount);
   }
 
-  #onDrain(): void {
+  drained(): void {
     if (!this.#wantsDrain) return;
     this.#wantsDrain = false;
     if (this.#endpoint.isOpen) this.#events?.onDrain();
   }
 
-  #onGone(code: "upstream-closed" | ReturnType<typeof socketErrorCode>, detail: string): void {
+  gone(code: ErrorCode, detail: string): void {
     if (this.#endpoint.lose()) this.#events?.onAbort(code, detail);
   }
 
-  #onClosed(): void {
+  closed(): void {
     this.#closeTimer.cancel();
-    this.#onGone("upstream-closed", "closed without a close frame");
+    this.gone("upstream-closed", "closed without a close frame");
     this.#owner.webSocketEnded(this);
   }
 }

@@ -62,7 +62,7 @@ export const ERRORS = Object.freeze({
   "upstream-timeout": facts(504, "UT", "upstream", "The service took too long to answer", true),
   /** A pooled connection died before the first byte of an answer: safe to repeat when the request is. */
   "upstream-stale": facts(502, "UC", "upstream", "The service closed the connection", true),
-  /** Only HTTP/1.1 carries WebSockets to services. */
+  /** It speaks HTTP/2, but not RFC 8441. */
   "upgrade-not-supported": facts(501, "UP", "gateway", "The service cannot be reached by WebSocket"),
   /** The service has not looked at the request (RFC 9113 §8.7): safe to repeat whatever it is. */
   "upstream-refused": facts(503, "UR", "upstream", "The service refused the request", true),
