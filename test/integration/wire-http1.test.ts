@@ -179,6 +179,31 @@ test("a client that leaves is reported, in every phase", async () => {
   await harness.until(() => harness.listener.connections === 0, "connections to be counted off");
 });
 
+test("a client that leaves a silent stream is noticed, one that reads on gets all of a stream that is not", async () => {
+  harness.onRequest = (one) => {
+    one.downstream.writeHead(200, [], -1);
+    one.downstream.write(Buffer.from("data: 1\n\n"));
+    one.downstream.flush();
+    if (one.head.path === "/silent") return;
+    let sent = 1;
+    const timer = setInterval(() => {
+      one.downstream.write(Buffer.from(`data: ${++sent}\n\n`));
+      one.downstream.flush();
+      if (sent < 8) return;
+      clearInterval(timer);
+      one.downstream.end();
+    }, 300);
+  };
+  const silent = await connectRaw(harness);
+  silent.send("GET /silent HTTP/1.1\r\nHost: a\r\n\r\n");
+  await silent.until((text) => text.includes("data: 1"));
+  silent.socket.end();
+  const lively = await connectRaw(harness);
+  lively.socket.end("GET /lively HTTP/1.1\r\nHost: a\r\n\r\n");
+  await harness.until(() => harness.seen[0]?.aborts === 1, "the abort");
+  assert.match(await lively.untilClosed(), /data: 8\n\n\r\n0\r\n\r\n$/);
+});
+
 test("a client that closed its side and is answered nothing counts as gone, with pipelined requests, too", async () => {
   harness.onRequest = (one) => {
     if (one.head.path === "/first") setTimeout(() => reply(one.downstream, 200, "first"), 20);

@@ -34,8 +34,12 @@ type Wait = "idle" | "head" | "body" | "answer" | "half-closed" | "closing";
 
 /** How long a client may take to see that we have closed: a reset while it still sends would destroy the answer. */
 const LINGER_MS = 2_000;
-/** A client that has closed its side may still read; one that has left says so with a reset, once bytes reach it. */
+/**
+ * A client that has closed its side may still read; one that has left says so with a reset, once bytes reach it. When none go
+ * out for so long, it is taken for gone: before the first byte of the response, and in a stream that has fallen silent.
+ */
 const HALF_CLOSED_MS = 3_000;
+const HALF_CLOSED_SILENCE_MS = 1_000;
 /** Smaller pieces of a body are gathered: a chunk of one byte must not cost a call for each. */
 const SMALL_PIECE_BYTES = 2_048;
 const EMPTY = Buffer.alloc(0);
@@ -72,6 +76,8 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
   /** Set for good once the connection has switched protocols. */
   #webSocket: ClientWebSocket | null = null;
   readonly #output: OutputWatch;
+  /** When a half-closed client was last looked at. */
+  #writesSeen = 0;
 
   constructor(socket: Socket, owner: SocketOwner, client: Client, context: WireContext) {
     this.#socket = socket;
@@ -114,7 +120,7 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
     this.#isHalfClosed = true;
     if (this.#phase === "closing") return;
     if (this.#phase === "switched") this.#webSocket?.ended();
-    else if (this.#phase === "answering") this.#waitFor("half-closed", HALF_CLOSED_MS);
+    else if (this.#phase === "answering") this.#watchHalfClosed();
     else if (this.#response === null && this.#held === null) this.#startClosing();
     else if (this.#held === null) this.breakOff();
   }
@@ -293,7 +299,7 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
 
   #requestDone(): void {
     this.#phase = "answering";
-    if (this.#isHalfClosed) this.#waitFor("half-closed", HALF_CLOSED_MS);
+    if (this.#isHalfClosed) this.#watchHalfClosed();
     else this.#waitFor("answer", 0);
     // With a length, the last piece has said that it is the last.
     this.#deliver(this.#bodyLength < 0 && this.#parser.trailers === null);
@@ -427,12 +433,22 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
       case "body":
         return this.#lookAtUpload();
       case "half-closed":
-        if (this.#response?.hasLeft !== true) this.breakOff();
-        return;
+        return this.#lookAtHalfClosed();
       case "closing":
         if (this.#output.isMoving(this.#context.spec.timeouts.streamIdleMs)) return this.#waitFor("closing", LINGER_MS);
         return this.#owner.destroy();
     }
+  }
+
+  #watchHalfClosed(): void {
+    this.#writesSeen = this.writer.writes;
+    this.#waitFor("half-closed", this.#response?.hasLeft === true ? HALF_CLOSED_SILENCE_MS : HALF_CLOSED_MS);
+  }
+
+  #lookAtHalfClosed(): void {
+    const isSilent = this.writer.writes === this.#writesSeen && this.#socket.writableLength === 0;
+    if (isSilent) this.breakOff();
+    else this.#watchHalfClosed();
   }
 
   #lookAtUpload(): void {

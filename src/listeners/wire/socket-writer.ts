@@ -13,6 +13,8 @@ const MIN_SHARED_BYTES = 4_096;
 let shared = Buffer.allocUnsafeSlow(131_072);
 
 export class SocketWriter {
+  /** So far. */
+  writes = 0;
   readonly #socket: Socket;
   readonly #isTls: boolean;
 
@@ -28,6 +30,7 @@ export class SocketWriter {
 
   /** `pieces` are borrowed; the texts are latin1. */
   write(before: string, pieces: readonly Uint8Array[], after: string): void {
+    this.writes++;
     if (pieces.length === 0) {
       this.#socket.write(before + after, "latin1");
       return;
