@@ -82,9 +82,7 @@ export class Http2Session implements StreamCarrier, Http2Events {
   #isIdle = false;
   #isTurnDue = false;
   #isPulseDue = false;
-  #isReading = true;
   readonly #listeners: readonly (readonly [string, (error: Error) => void])[] = [
-    ["drain", () => this.#onDrain()],
     ["end", () => this.#lose(this.#goneCode(), "the service closed the connection")],
     ["error", (error) => this.#lose(socketErrorCode(error, this.#stage()), describeSocketError(error))],
     ["close", () => this.#lose(this.#goneCode(), "connection closed")],
@@ -357,7 +355,10 @@ export class Http2Session implements StreamCarrier, Http2Events {
     return this.#state.stage === "handshake" ? "upstream-tls-failed" : "connect-failed";
   }
 
-  /** True: go on reading. Pausing is done by the socket itself. */
+  /**
+   * Reading never stops: with a service that stops reading while it cannot write, both would wait for ever. What it can make us
+   * hold is bounded by the windows, and what it can make us say by the codec.
+   */
   #onRead(byteCount: number, buffer: ReadBuffer): boolean {
     if (this.#state.kind === "closed") return true;
     const nowMs = performance.now();
@@ -383,11 +384,6 @@ export class Http2Session implements StreamCarrier, Http2Events {
     this.#lose("upstream-protocol", isOurs ? reason : `${reason} (${describeStreamError(errorCode)})`);
   }
 
-  #onDrain(): void {
-    this.#output.flush();
-    this.#readOn();
-  }
-
   // ── Once per turn of the loop ──────────────────────────────────────────────────────────────────────────────────
 
   #turnLater(): void {
@@ -401,7 +397,6 @@ export class Http2Session implements StreamCarrier, Http2Events {
     this.#isTurnDue = false;
     if (!this.#isOpen()) return;
     this.#output.flush();
-    this.#readOn();
     if (this.#state.kind === "ready") this.#owner.roomMade(this);
     if (this.#connection.openStreams === 0) this.#rest();
   }
@@ -409,15 +404,6 @@ export class Http2Session implements StreamCarrier, Http2Events {
   #isOpen(): boolean {
     const { kind } = this.#state;
     return kind === "ready" || kind === "draining" || this.#isAt("open");
-  }
-
-  /** A service that makes us write and does not read is not read from either. */
-  #readOn(): void {
-    const mayRead = !this.#output.isStuck;
-    if (mayRead === this.#isReading) return;
-    this.#isReading = mayRead;
-    if (mayRead) this.#socket.resume();
-    else this.#socket.pause();
   }
 
   // ── Rest, silence, age ─────────────────────────────────────────────────────────────────────────────────────────

@@ -345,6 +345,35 @@ describe("SETTINGS", () => {
   });
 });
 
+test("a service that does not read is read from all the same: else both would wait for ever", async () => {
+  const BYTES = 200_000;
+  const { port } = await serve({
+    settings: [4, 0x7fff_ffff],
+    onConnection: ({ send }) => send(raw.windowUpdate(0, 0x7000_0000)),
+    onRequest: (connection, id) => {
+      connection.socket.pause();
+      connection.send(raw.headers(id, OK, false));
+      void until(() => isStuck, "the upload to be stuck").then(() => {
+        for (let sent = 0; sent < BYTES; sent += 10_000) connection.send(raw.data(id, Buffer.alloc(10_000)));
+      });
+    },
+  });
+  let isStuck = false;
+  let stuckSince = 0;
+  const notes = new Notes();
+  const upload = (): void => {
+    stuckSince = performance.now();
+    while (notes.call?.write(Buffer.alloc(65_536)) === true) stuckSince = performance.now();
+  };
+  notes.onConnected = () => setImmediate(upload);
+  notes.onDrain = upload;
+  notes.start(bench.connector, http2TargetOf(port), requestOf({ method: "POST", bodyLength: -1 }));
+  await until(() => stuckSince > 0 && performance.now() - stuckSince > 200, "no drain for a while");
+  isStuck = true;
+  await until(() => notes.bodyBytes === BYTES, "the answer");
+  notes.call?.abort();
+});
+
 describe("requests that wait", () => {
   test("are as many as allowed, and one for each connect", async () => {
     const { port } = await serve({ settings: null });
