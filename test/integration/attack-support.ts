@@ -13,10 +13,6 @@ export interface StrictRequest {
   readonly body: string;
 }
 
-const FIELD = /^([a-z0-9!#$%&'*+.^`|~-]+): ((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)$/;
-/** RFC 9110 §6.5.1: what frames, routes or authenticates must not come late. */
-const FORBIDDEN_TRAILER = /^(?:content-length|transfer-encoding|host|connection|authorization|cookie|te|trailer|upgrade|x-forwarded-.*)$/;
-
 /** Reads requests as the letter of RFC 9112 has them; anything else becomes `fault` and ends the reading. */
 export class StrictReader {
   fault = "";
@@ -41,7 +37,8 @@ export class StrictReader {
     const match = /^([A-Z-]+) (\/[\x21-\x7e]*) HTTP\/1\.1$/.exec(line);
     const headers = new Map<string, string>();
     for (const field of fields) {
-      const [, name = "", value = ""] = FIELD.exec(field) ?? [];
+      const [, name = "", value = ""] =
+        /^([a-z0-9!#$%&'*+.^`|~-]+): ((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)$/.exec(field) ?? [];
       if (name === "" || (headers.has(name) && /^(?:host|content-length|transfer-encoding|via|x-request-id)$/.test(name)))
         return this.#fail(field);
       headers.set(name, value);
@@ -71,27 +68,15 @@ export class StrictReader {
       if (lineEnd === -1) return null;
       const size = this.rest.slice(at, lineEnd);
       if (!/^(?:0|[1-9a-f][0-9a-f]*)$/.test(size)) return this.#fail(`chunk size ${size}`);
-      if (size === "0") return this.#trailers(lineEnd + 2) ? body : null;
       const dataEnd = lineEnd + 2 + Number.parseInt(size, 16);
       if (this.rest.length < dataEnd + 2) return null;
       if (this.rest.slice(dataEnd, dataEnd + 2) !== "\r\n") return this.#fail("chunk end");
+      if (size === "0") {
+        this.rest = this.rest.slice(dataEnd + 2);
+        return body;
+      }
       body += this.rest.slice(lineEnd + 2, dataEnd);
       at = dataEnd + 2;
-    }
-  }
-
-  /** False: not complete, or not what a sender may send behind a body. */
-  #trailers(start: number): boolean {
-    for (let at = start; ; ) {
-      const lineEnd = this.rest.indexOf("\r\n", at);
-      if (lineEnd === -1) return false;
-      if (lineEnd === at) {
-        this.rest = this.rest.slice(at + 2);
-        return true;
-      }
-      const [field, name = ""] = FIELD.exec(this.rest.slice(at, lineEnd)) ?? [];
-      if (field === undefined || FORBIDDEN_TRAILER.test(name)) return this.#fail("trailer") !== null;
-      at = lineEnd + 2;
     }
   }
 
