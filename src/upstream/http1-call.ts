@@ -10,7 +10,7 @@ import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 /** What carries the attempt at present: a connection, or the queue it waits in. */
 export interface Carrier {
   write(chunk: Uint8Array): boolean;
-  endRequest(trailers: readonly string[] | null): void;
+  endRequest(): void;
   pause(): void;
   resume(): void;
   abort(call: Http1Call): void;
@@ -40,8 +40,12 @@ export class Http1Call implements UpstreamCall {
     return this.carrier === null ? true : this.carrier.write(chunk);
   }
 
-  end(trailers?: readonly string[]): void {
-    this.carrier?.endRequest(trailers ?? null);
+  /**
+   * Trailers of a request end here, as RFC 9110 §6.5.1 allows: HTTP/1 services are in use (uWebSockets.js among them) that take
+   * what stands behind the last chunk for the next request.
+   */
+  end(): void {
+    this.carrier?.endRequest();
   }
 
   pause(): void {

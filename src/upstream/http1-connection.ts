@@ -119,8 +119,8 @@ export class Http1Connection implements Carrier, ResponseEvents {
     return hasRoom;
   }
 
-  endRequest(trailers: readonly string[] | null): void {
-    if (this.#isOpen()) this.#sender.end(trailers);
+  endRequest(): void {
+    if (this.#isOpen()) this.#sender.end();
     this.#checkUse();
   }
 

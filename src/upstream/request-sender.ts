@@ -3,7 +3,7 @@
  * announced. A head whose body follows is held back for a moment, so that both leave in one write.
  */
 import type { Socket } from "node:net";
-import { chunkSizeLine, encodeLastChunk } from "../wire/http1/chunk-encoder.js";
+import { chunkSizeLine, LAST_CHUNK } from "../wire/http1/chunk-encoder.js";
 
 const HIGH_WATER_BYTES = 65_536;
 /** Chunks from here on are copied into the shared buffer, this much at a time. */
@@ -77,14 +77,12 @@ export class RequestSender {
     return !this.#wantsDrain;
   }
 
-  /** `trailers` have a place only behind a chunked body. */
-  end(trailers: readonly string[] | null): void {
+  end(): void {
     if (this.isComplete || this.#isAbandoned) return;
-    const lastChunk = this.#isChunked ? encodeLastChunk(trailers) : null;
-    if (lastChunk === null) this.isMisused = true;
+    if (!this.#isChunked) this.isMisused = true;
     else {
       this.isComplete = true;
-      this.#socket.write(this.#takeHead() + lastChunk, "latin1");
+      this.#socket.write(this.#takeHead() + LAST_CHUNK, "latin1");
     }
   }
 
