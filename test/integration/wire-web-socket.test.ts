@@ -1,6 +1,7 @@
 /** WebSockets over HTTP/2 (RFC 8441): a stream of a connection that also carries other requests, spoken to by a real client. */
 import assert from "node:assert/strict";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, type IncomingHttpHeaders } from "node:http2";
+import type { Duplex } from "node:stream";
 import { after, before, describe, it } from "node:test";
 import { WebSocket } from "ws";
 import { logLines } from "../support/client.js";
@@ -14,9 +15,18 @@ describe("WebSocket over HTTP/2", () => {
   let service: WebSocketUpstream;
   let gateway: Gateway;
   let session: ClientHttp2Session;
+  /** Sockets whose upgrade the service does not answer. */
+  const undecided: Duplex[] = [];
 
   before(async () => {
-    service = await startWebSocketUpstream({ chooseProtocol: (offered) => (offered.has("second") ? "second" : false) });
+    service = await startWebSocketUpstream({
+      chooseProtocol: (offered) => (offered.has("second") ? "second" : false),
+      onUpgrade(request, socket) {
+        if (request.url !== "/undecided") return false;
+        undecided.push(socket);
+        return true;
+      },
+    });
     gateway = await startGateway(`
 listeners: [{ name: plain, bind: "127.0.0.1:0", protocol: h2c, webSocket: { maxMessageBytes: 2MiB } }]
 routes:
@@ -165,6 +175,38 @@ workers: 1
       assert.equal(headers[":status"], status, `${path} ${JSON.stringify(fields)}`);
       stream.resume().close();
     }
+    assert.equal(service.arrived.length, before);
+  });
+
+  it("frames that do not wait for the answer end the stream, and nothing is lost in silence", async () => {
+    const stream = session.request({
+      ":method": "CONNECT",
+      ":protocol": "websocket",
+      ":path": "/undecided",
+      ":authority": "a.test",
+      ...VERSION,
+    });
+    stream.on("error", () => {});
+    const closed = new Promise((resolve) => stream.once("close", resolve));
+    await eventually(() => undecided.length === 1, "the upgrade at the service");
+    const gone = new Promise((resolve) => undecided[0]?.once("end", resolve).resume());
+    stream.write(Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0x41]));
+    await closed;
+    assert.equal(stream.rstCode, constants.NGHTTP2_PROTOCOL_ERROR);
+    await gone;
+    undecided[0]?.destroy();
+    await untilIdle(gateway);
+  });
+
+  it("a stream that ends with its head can be no WebSocket", async () => {
+    const before = service.arrived.length;
+    const stream = session.request(
+      { ":method": "CONNECT", ":protocol": "websocket", ":path": "/echo", ":authority": "a.test", ...VERSION },
+      { endStream: true },
+    );
+    const headers = await new Promise<IncomingHttpHeaders>((resolve, reject) => stream.once("response", resolve).once("error", reject));
+    assert.equal(headers[":status"], 400);
+    stream.resume();
     assert.equal(service.arrived.length, before);
   });
 

@@ -7,7 +7,7 @@ import type { ErrorCode } from "../../engine/model/errors.js";
 import type { HeaderList } from "../../engine/model/request.js";
 import type { Downstream, DownstreamHandler } from "../../proxy/ports.js";
 import type { WebSocketEnd, WebSocketEvents } from "../../proxy/web-socket-ports.js";
-import { INTERNAL_ERROR, NO_ERROR } from "../../wire/http2/error-codes.js";
+import { INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR } from "../../wire/http2/error-codes.js";
 import type { Http2ResponseHead } from "../../wire/http2/events.js";
 import type { Http2Stream } from "../../wire/http2/stream.js";
 import { Http2Tunnel } from "./http2-tunnel.js";
@@ -49,6 +49,8 @@ export class Http2Response implements Downstream, Http2ResponseHead {
   /** How long the upload takes; null when there is none, or no more. */
   upload: UploadClock | null = null;
   receivedBytes = 0;
+  /** An extended CONNECT that has no answer yet: what comes before it is neither a body nor, for certain, frames. */
+  awaitsWebSocket = false;
   readonly stream: Http2Stream;
   readonly #owner: Http2ResponseOwner;
   readonly #isHeadRequest: boolean;
@@ -141,6 +143,7 @@ export class Http2Response implements Downstream, Http2ResponseHead {
     this.#owner.sendHead(this.stream, { status: 200, headers: [...chosen, ...headers], bodyLength: -1 }, false);
     if (this.isOver) return null;
     this.#state = "switched";
+    this.awaitsWebSocket = false;
     this.#tunnel = new Http2Tunnel(this.#owner, this.stream, () => this.#over());
     this.#webSocket = new ClientWebSocket(this.#tunnel, events, { spec: spec.webSocket, timers, onBug });
     // Not at once: whoever asked for this does not know its other end yet.
@@ -171,6 +174,7 @@ export class Http2Response implements Downstream, Http2ResponseHead {
 
   receive(data: Uint8Array, isEnd: boolean): void {
     if (this.#webSocket !== null) return this.#receiveFrames(this.#webSocket, data, isEnd);
+    if (this.awaitsWebSocket && this.#state === "idle") return this.#giveUpEarly(data.length);
     this.receivedBytes += data.length;
     if (isEnd) this.upload = null;
     const { maxBodyBytes } = this.#owner.context.policy;
@@ -184,10 +188,18 @@ export class Http2Response implements Downstream, Http2ResponseHead {
 
   receiveTrailers(trailers: HeaderList): void {
     if (this.#webSocket !== null) return this.#webSocket.ended();
+    if (this.awaitsWebSocket && this.#state === "idle") return this.#giveUpEarly(0);
     this.upload = null;
     if (this.#isDiscarding || this.#state === "over") return;
     if (this.#waiting === null) this.handler?.onTrailers(trailers);
     else this.#requestTrailers = trailers;
+  }
+
+  /** RFC 8441 §5, RFC 6455 §4.1: a client waits for the answer. */
+  #giveUpEarly(bytes: number): void {
+    this.#owner.consume(this.stream, bytes);
+    this.#cutOff(PROTOCOL_ERROR);
+    this.handler?.onAbort();
   }
 
   #receiveFrames(webSocket: ClientWebSocket, data: Uint8Array, isEnd: boolean): void {

@@ -129,11 +129,12 @@ export class Http2Session implements ProtocolConnection, Http2Events, Http2Respo
     const request = requestHead(head, isEnd, this.context.policy.scheme);
     const expectation = headerValue(head.headers, "expect")?.toLowerCase();
     const verdict = judgeHead(request, this.#client, this.context.policy);
-    if (head.protocol !== "") judgeConnect(verdict, head.protocol);
+    if (head.protocol !== "") judgeConnect(verdict, head.protocol, isEnd);
     if (expectation !== undefined && expectation !== "100-continue") {
       verdict.refuse("expectation-failed", "only 100-continue can be expected");
     }
     const response = new Http2Response(this, stream, head.method === "HEAD", expectation !== undefined && !isEnd);
+    response.awaitsWebSocket = request.isWebSocket;
     this.#open(response, verdict);
     if (!isEnd && !response.isOver && !request.isWebSocket) this.#watchUpload(response);
     if (performance.now() >= this.#owner.oldAtMs) this.#leave();

@@ -20,7 +20,9 @@ export function judgeUpgrade(verdict: GateVerdict, request: IncomingRequest): st
   return head.isWebSocket ? key : "";
 }
 
-export function judgeConnect(verdict: GateVerdict, protocol: string): void {
+/** @param isEnd the stream, which would be the connection, has ended with its head */
+export function judgeConnect(verdict: GateVerdict, protocol: string, isEnd: boolean): void {
+  if (isEnd) verdict.refuse("bad-request", "malformed WebSocket request");
   if (protocol !== "websocket") verdict.refuse("method-not-supported", "only WebSockets can be connected to");
   else verdict.head.isWebSocket = verdict.code === null && checkVersion(verdict);
 }
