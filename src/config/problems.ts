@@ -1,20 +1,9 @@
 /** What can be wrong with a configuration, and how a person reads it. Nothing here decides what is wrong. */
 
-export type ProblemSeverity = "error" | "warning";
+import type { ConfigProblem } from "../engine/model/configuration.js";
 
-export interface Problem {
-  /** As the user named it: the path given to the loader, or a file inside that directory. */
-  readonly file: string;
-  /** From 1; 0 when the problem is the file itself (unreadable, not UTF-8). */
-  readonly line: number;
-  readonly column: number;
-  /** `routes[2].backends[0].service`; "" for the whole document. */
-  readonly path: string;
-  /** Never holds a secret or a substituted value. */
-  readonly message: string;
-  readonly hint?: string;
-  readonly severity: ProblemSeverity;
-}
+export type Problem = ConfigProblem;
+export type ProblemSeverity = Problem["severity"];
 
 export type DocumentPath = readonly (string | number)[];
 
