@@ -1,5 +1,6 @@
 /** The whole way from YAML to a snapshot: read, merge, validate, check, compile. All problems of one run are returned together. */
-import { resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
+import type { ConfigText } from "../engine/model/configuration.js";
 import type { Snapshot } from "../engine/model/snapshot.js";
 import { checkDocument } from "./checks/check-document.js";
 import { compile } from "./compile.js";
@@ -26,7 +27,12 @@ export interface LoadOptions {
 
 export type ConfigResult =
   | { readonly ok: true; readonly snapshot: Snapshot; readonly warnings: readonly Problem[]; readonly document: LoadedDocument }
-  | { readonly ok: false; readonly problems: readonly Problem[] };
+  | {
+      readonly ok: false;
+      readonly problems: readonly Problem[];
+      /** Absolute paths of the files that were read, or should have been: when one of them changes it may be right. */
+      readonly files: readonly string[];
+    };
 
 /** `path` is a YAML file, or a directory of them. */
 export function loadConfig(path: string, options: LoadOptions = {}): ConfigResult {
@@ -39,6 +45,18 @@ export function parseConfig(text: string, fileName: string, options: LoadOptions
   return loadSources(fileName, [sourceFromText(text.replace(/^\uFEFF/, ""), fileName)], [], options);
 }
 
+/** The files of a document that are not on disk (any more), as if they lay in `folder`. */
+export function loadTexts(folder: string, texts: readonly ConfigText[], options: LoadOptions = {}): ConfigResult {
+  const named = texts.map(({ name, text }) => ({ name: join(folder, basename(name)), text: text.replace(/^\uFEFF/, "") }));
+  named.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return loadSources(
+    folder,
+    named.map(({ name, text }) => sourceFromText(text, name)),
+    [],
+    options,
+  );
+}
+
 function loadSources(name: string, texts: readonly SourceText[], readProblems: readonly Problem[], options: LoadOptions): ConfigResult {
   const problems = [...readProblems];
   const trees: Tree[] = [];
@@ -47,22 +65,24 @@ function loadSources(name: string, texts: readonly SourceText[], readProblems: r
     problems.push(...result.problems);
     if (result.tree !== null) trees.push(result.tree);
   }
+  const yamlFiles = texts.map((text) => resolve(text.file.name));
   const [first, ...others] = trees;
-  if (first === undefined) return failure(problems.length > 0 ? problems : [fileProblem(name, "is empty")]);
+  if (first === undefined) return failure(problems.length > 0 ? problems : [fileProblem(name, "is empty")], yamlFiles);
   const merged = mergeTrees([first, ...others]);
   problems.push(...merged.problems);
   // What other files would have added is unknown: reports about what is missing would mislead.
-  if (trees.length < texts.length && problems.length > 0) return failure(problems);
-  return build(merged.tree, { problems, options, yamlFiles: texts.map((text) => resolve(text.file.name)) });
+  if (trees.length < texts.length && problems.length > 0) return failure(problems, yamlFiles);
+  return build(merged.tree, { problems, options, texts, yamlFiles });
 }
 
 interface BuildInput {
   readonly problems: Problem[];
   readonly options: LoadOptions;
+  readonly texts: readonly SourceText[];
   readonly yamlFiles: readonly string[];
 }
 
-function build(tree: Tree, { problems, options, yamlFiles }: BuildInput): ConfigResult {
+function build(tree: Tree, { problems, options, texts, yamlFiles }: BuildInput): ConfigResult {
   const { nowMs = Date.now(), platform = process.platform } = options;
   const materials = new Materials();
   problems.push(...inlineFilterFiles(tree, materials));
@@ -71,17 +91,18 @@ function build(tree: Tree, { problems, options, yamlFiles }: BuildInput): Config
   const draft = validation.ok ? (validation.document as Draft<WrittenDocument>) : validation.draft;
   const found = checkDocument(draft, tree, { materials, nowMs, platform });
   problems.push(...found.filter((problem) => problem.severity === "error"));
-  if (problems.length > 0 || !validation.ok) return failure(problems);
+  const files = [...yamlFiles, ...materials.files].sort();
+  if (problems.length > 0 || !validation.ok) return failure(problems, files);
   const effective = completeDocument(validation.document);
   const snapshot = compile({ document: effective, materials, tree });
-  const files = [...yamlFiles, ...materials.files].sort();
-  return { ok: true, snapshot, warnings: sortProblems(found), document: { effective, tree, files } };
+  const written = texts.map(({ file, text }) => ({ name: basename(file.name), text }));
+  return { ok: true, snapshot, warnings: sortProblems(found), document: { effective, tree, files, texts: written } };
 }
 
 /** A misplaced value can be met by several rules: one report of it is enough. */
-function failure(problems: readonly Problem[]): ConfigResult {
+function failure(problems: readonly Problem[], files: readonly string[]): ConfigResult {
   const unique = new Map(
     problems.map((problem) => [JSON.stringify([problem.file, problem.line, problem.column, problem.path, problem.message]), problem]),
   );
-  return { ok: false, problems: sortProblems([...unique.values()]) };
+  return { ok: false, problems: sortProblems([...unique.values()]), files };
 }

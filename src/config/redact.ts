@@ -2,6 +2,7 @@
  * What may be shown of a configuration: everything but secrets. Whenever configuration leaves the process, for a
  * terminal, a log or the admin API, it passes through here.
  */
+import type { ConfigText } from "../engine/model/configuration.js";
 import type { DocumentPath } from "./problems.js";
 import type { CompleteDocument } from "./schema/document.js";
 import { defaultsOf, filterOf } from "./schema/filters.js";
@@ -15,6 +16,8 @@ export interface LoadedDocument {
   readonly tree: Tree;
   /** Absolute paths of the files it was made of and points to. */
   readonly files: readonly string[];
+  /** The document itself, as written. May hold secrets. */
+  readonly texts: readonly ConfigText[];
 }
 
 /** Fields that are secret wherever their value comes from. */
