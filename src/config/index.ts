@@ -1,5 +1,5 @@
 /** What other layers may use of config/. */
 export { jsonSchema, jsonSchemaText } from "./json-schema.js";
 export { type ConfigResult, type LoadOptions, loadConfig, loadTexts, parseConfig } from "./load.js";
-export { formatPath, formatProblem, type Problem, type ProblemSeverity } from "./problems.js";
+export { formatPath, formatProblem, type Problem, type ProblemSeverity, printable } from "./problems.js";
 export { type LoadedDocument, REDACTED, redactDocument } from "./redact.js";

@@ -15,8 +15,8 @@ export function formatProblem(problem: Problem): string {
   return printable(`${place} ${path}${problem.severity === "warning" ? "warning: " : ""}${problem.message}${hint}`);
 }
 
-/** A document must not be able to send control sequences to the terminal of whoever checks it. */
-function printable(text: string): string {
+/** Data must not be able to send control sequences to the terminal of whoever looks at it, or to turn its text around. */
+export function printable(text: string): string {
   return text.replace(/\p{Cc}|[\u2028-\u202e\u2066-\u2069]/gu, "\uFFFD");
 }
 
