@@ -1,17 +1,17 @@
 /**
  * The admin HTTP server of the primary: metrics, health, readiness and read-only views. It decides who may ask (access.ts) and
- * how answers look; what they say comes from AdminViews.
+ * how answers look; what they say comes from StatusViews.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createTokenCheck, isLoopbackHost, namesLoopback } from "./access.js";
-import type { AdminViews } from "./views.js";
+import type { StatusViews } from "./views.js";
 
 export interface AdminServerOptions {
   readonly bind: { readonly host: string; readonly port: number };
   /** Asked for as `Authorization: Bearer …` everywhere but on /healthz and /readyz; empty: no token. Secret. */
   readonly token: string;
-  readonly views: AdminViews;
+  readonly views: StatusViews;
   /** A view failed; the caller only sees a 500. */
   readonly onError?: (error: unknown) => void;
 }
@@ -76,7 +76,7 @@ export function createAdminServer({ bind, token, views, onError = () => undefine
   };
 }
 
-function adminEndpoints(views: AdminViews): ReadonlyMap<string, Endpoint> {
+function adminEndpoints(views: StatusViews): ReadonlyMap<string, Endpoint> {
   return new Map<string, Endpoint>([
     ["/metrics", { isOpen: false, answer: async () => ({ status: 200, contentType: PROMETHEUS_TEXT, body: await views.metricsText() }) }],
     ["/healthz", { isOpen: true, answer: () => statusAnswer(views.health().isHealthy, views.health().reasons) }],

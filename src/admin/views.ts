@@ -1,6 +1,21 @@
-/** What the admin server shows, as functions that control provides: the server never sees internals, and never a secret. */
+/**
+ * What the admin server shows and what it may ask for, as functions that control provides: the server never sees internals,
+ * and never a secret but in `version`. What may go wrong is a value; a rejected promise is a bug and becomes a 500.
+ */
+import type {
+  ApplyOutcome,
+  ChangeSource,
+  ConfigProblem,
+  ConfigText,
+  ConfigVersion,
+  ObjectChange,
+  StoredVersion,
+} from "../engine/model/configuration.js";
 
-export interface AdminViews {
+export interface AdminViews extends StatusViews, ConfigurationViews {}
+
+/** Read-only. */
+export interface StatusViews {
   /** Prometheus text. */
   metricsText(): Promise<string>;
   /** Liveness: whether this process should be left alone. */
@@ -11,6 +26,184 @@ export interface AdminViews {
   /** The configuration being served, without secrets; plain JSON. */
   snapshotView(): unknown;
 }
+
+/** Everything about versions of the configuration; authors and notes are remembered with them. */
+export interface ConfigurationViews {
+  configStatus(): Promise<ConfigStatusView>;
+  /** Reads the document from where it was read at the start. */
+  reload(author: string): Promise<ChangeResult>;
+  /** Relative paths in the texts start in the gateway's configuration folder. */
+  apply(order: ApplyOrder): Promise<ApplyResult>;
+  rollback(order: RollbackOrder): Promise<ChangeResult | NotFound>;
+  /** Newest first. */
+  versions(): Promise<readonly ConfigVersion[]>;
+  /** With its texts, which may hold secrets. `id`: a version, a unique beginning of one (at least 4 digits), or a sequence. */
+  version(id: string): Promise<StoredVersion | null>;
+  /** What has to change to get from `a` to `b`. */
+  diff(a: string, b: string): Promise<DiffResult>;
+  explain(request: ExplainRequest): Promise<ExplainResult>;
+  /** A signed value for the `x-windrose-explain` field of requests. Secret while it lasts. */
+  explainToken(order: { readonly ttlMs: number }): ExplainTokenView;
+  /** The state of the last guarded apply. */
+  guard(): GuardView;
+  /** Starts the program anew from disk; it takes over and this process drains. Resolves when that has begun, or cannot. */
+  upgrade(author: string): Promise<UpgradeResult>;
+  /** Compiles the texts as `apply` would and changes nothing. */
+  check(texts: readonly ConfigText[]): Promise<CheckResult>;
+}
+
+/** Another change is under way; nothing was done. */
+export interface Busy {
+  readonly result: "busy";
+  readonly message: string;
+}
+
+/** There is no such version, or its beginning is not unique. */
+export interface NotFound {
+  readonly result: "notFound";
+  readonly message: string;
+}
+
+export type ChangeResult = ApplyOutcome | Busy;
+
+/** What a dry run says instead of `applied`. */
+export interface PlannedChange {
+  readonly result: "planned";
+  readonly version: string;
+  readonly previous: string;
+  /** Workers would be replaced. */
+  readonly needsRoll: boolean;
+  readonly changes: readonly ObjectChange[];
+  readonly warnings: readonly ConfigProblem[];
+}
+
+export type ApplyResult = ChangeResult | PlannedChange;
+
+export interface ApplyOrder {
+  /** Never empty; names are relative, without `..`. */
+  readonly texts: readonly ConfigText[];
+  readonly note: string;
+  readonly author: string;
+  /** Null: serve it whatever happens. */
+  readonly guard: GuardPolicy | null;
+  /** Says what would happen and changes nothing. */
+  readonly isDryRun: boolean;
+}
+
+export interface GuardPolicy {
+  readonly durationMs: number;
+  /** Share of requests that fail on a changed route, 0 to 1. */
+  readonly maxErrorRate: number;
+}
+
+export interface RollbackOrder {
+  /** As in `version`. */
+  readonly version: string;
+  readonly note: string;
+  readonly author: string;
+}
+
+export interface ConfigStatusView {
+  /** Being served. */
+  readonly version: string;
+  readonly sequence: number;
+  /** ISO 8601; when it was put into service. */
+  readonly since: string;
+  readonly source: ChangeSource;
+  readonly author: string;
+  readonly note: string;
+  /** Where `reload` reads. */
+  readonly path: string;
+  readonly disk: DiskView;
+  /** The last attempt to change what is served after the start, whatever asked for it; null before the first. */
+  readonly lastReload: ReloadView | null;
+}
+
+/** How what is on disk compares with what is served. */
+export type DiskView =
+  | { readonly state: "same" }
+  /** It compiles, to another version; `reason` in words, for example "rolled back to 3f2a… by admin". */
+  | { readonly state: "differs"; readonly version: string; readonly reason: string }
+  /** It does not compile, or cannot be read. */
+  | { readonly state: "broken"; readonly reason: string; readonly problems: readonly ConfigProblem[] };
+
+export interface ReloadView {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly trigger: ChangeSource;
+  readonly author: string;
+  readonly outcome: ApplyOutcome;
+}
+
+export type DiffResult =
+  | NotFound
+  | { readonly result: "compared"; readonly from: string; readonly to: string; readonly changes: readonly ObjectChange[] };
+
+/** A request that is thought of, not sent. */
+export interface ExplainRequest {
+  /** Name of a listener; null: the first that serves HTTP. */
+  readonly listener: string | null;
+  readonly method: string;
+  /** The Host field or `:authority`. */
+  readonly host: string;
+  /** Path with query, from `/`. */
+  readonly target: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Address of the caller; null: 127.0.0.1. */
+  readonly clientAddress: string | null;
+}
+
+export type ExplainResult =
+  /** The explanation is an `Explanation` of engine/model; passed on as it is. */
+  | { readonly result: "explained"; readonly explanation: unknown }
+  /** For example a listener that does not exist. */
+  | { readonly result: "invalid"; readonly message: string };
+
+export interface ExplainTokenView {
+  /** Secret. */
+  readonly token: string;
+  /** ISO 8601. */
+  readonly expiresAt: string;
+}
+
+/** All but `idle` tell of the last guarded apply: `version` is what it applied, `previous` what it goes back to. */
+export type GuardView =
+  | { readonly state: "idle" }
+  | ({ readonly state: "watching"; readonly endsAt: string } & GuardedApply)
+  | ({ readonly state: "kept"; readonly decidedAt: string } & GuardedApply)
+  /** `failure`: why going back failed, null when it worked. */
+  | ({ readonly state: "rolledBack"; readonly decidedAt: string; readonly reason: string; readonly failure: string | null } & GuardedApply)
+  /** Nobody watches any more because something else was put into service meanwhile. */
+  | ({ readonly state: "superseded"; readonly decidedAt: string; readonly reason: string } & GuardedApply);
+
+export interface GuardedApply {
+  readonly version: string;
+  readonly previous: string;
+  readonly maxErrorRate: number;
+  /** Routes that the apply changed or added, as they did since. */
+  readonly routes: readonly GuardedRoute[];
+}
+
+export interface GuardedRoute {
+  readonly name: string;
+  /** Since the apply. */
+  readonly requests: number;
+  /** 0 to 1; 0 without requests. */
+  readonly errorRate: number;
+  /** Before the apply; null for a new route or one without requests. */
+  readonly baselineErrorRate: number | null;
+}
+
+export type UpgradeResult =
+  | { readonly result: "started"; readonly pid: number }
+  | { readonly result: "failed"; readonly message: string }
+  | Busy
+  /** Not possible as this process was started, for example with --single. */
+  | { readonly result: "unsupported"; readonly message: string };
+
+export type CheckResult =
+  | { readonly result: "good"; readonly version: string; readonly warnings: readonly ConfigProblem[] }
+  | { readonly result: "rejected"; readonly problems: readonly ConfigProblem[] };
 
 export interface HealthView {
   readonly isHealthy: boolean;

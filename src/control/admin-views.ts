@@ -1,6 +1,6 @@
 /** What the admin server may see, put together from the primary's parts. */
 import { type AdminServer, createAdminServer } from "../admin/admin-server.js";
-import type { AdminViews, ReadinessView, WorkerView } from "../admin/views.js";
+import type { ReadinessView, StatusViews, WorkerView } from "../admin/views.js";
 import type { Snapshot } from "../engine/model/snapshot.js";
 import type { MetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
@@ -18,7 +18,7 @@ export interface AdminParts {
 
 export function createAdmin({ version, snapshot, redactedDocument, pool, metrics, log }: AdminParts): AdminServer {
   const startedAt = new Date().toISOString();
-  const views: AdminViews = {
+  const views: StatusViews = {
     async metricsText() {
       await pool.collect();
       return await metrics.text();

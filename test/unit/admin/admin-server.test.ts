@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import { type TestContext, test } from "node:test";
 import { createAdminServer } from "../../../src/admin/admin-server.js";
-import type { AdminViews } from "../../../src/admin/views.js";
+import type { StatusViews } from "../../../src/admin/views.js";
 
-const VIEWS: AdminViews = {
+const VIEWS: StatusViews = {
   metricsText: async () => "windrose_workers 1\n",
   health: () => ({ isHealthy: true, reasons: [] }),
   readiness: () => ({ isReady: true, reasons: [] }),
@@ -27,7 +27,7 @@ interface Asked {
 
 async function startServer(
   t: TestContext,
-  changes: { token?: string; views?: Partial<AdminViews>; onError?: (error: unknown) => void } = {},
+  changes: { token?: string; views?: Partial<StatusViews>; onError?: (error: unknown) => void } = {},
 ): Promise<number> {
   const { token = "", views = {}, onError = () => undefined } = changes;
   const server = createAdminServer({ bind: { host: "127.0.0.1", port: 0 }, token, views: { ...VIEWS, ...views }, onError });
