@@ -4,8 +4,10 @@ export const EXIT = {
   failure: 1,
   /** The command line is wrong. */
   usage: 64,
-  /** A port is taken or an address cannot be bound. */
+  /** A port is taken or an address cannot be bound; a gateway cannot be reached. */
   unavailable: 69,
+  /** The gateway wants another token. */
+  notPermitted: 77,
   /** The configuration does not compile. */
   configuration: 78,
 } as const;
@@ -14,5 +16,6 @@ export const EXIT_CODES_HELP = `Exit codes:
    0  success
    1  failure
   64  the command line is wrong
-  69  a port is taken, or an address cannot be bound
+  69  a port is taken, an address cannot be bound, or the gateway cannot be reached
+  77  not permitted
   78  the configuration has problems`;
