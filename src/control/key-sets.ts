@@ -44,8 +44,11 @@ export interface KeySetsOptions {
 export interface KeySets {
   /** Settles, never rejects, when every provider has been tried once. */
   start(): Promise<void>;
-  /** After a reload: unchanged providers keep their keys and plans, others start anew. Settles as `start` does. */
-  update(providers: readonly JwtProviderSpec[]): Promise<void>;
+  /**
+   * Before a change of configuration: begins to fetch what is new, while what is known stays in use. Unchanged providers
+   * keep their keys and plans.
+   */
+  prepare(providers: readonly JwtProviderSpec[]): PreparedKeySets;
   /**
    * Fetches now, because a token names an unknown key; at most once per cooldown, whoever asks. Settles, never
    * rejects, when `onUpdate` has been called for what came of it.
@@ -57,6 +60,14 @@ export interface KeySets {
   stop(): void;
 }
 
+export interface PreparedKeySets {
+  /** Settles, never rejects, when every new provider has been tried once. */
+  readonly ready: Promise<void>;
+  /** From now on these are the providers; `onUpdate` is called for the new and the changed ones. */
+  commit(): void;
+  cancel(): void;
+}
+
 export function createKeySets(providers: readonly JwtProviderSpec[], options: KeySetsOptions): KeySets {
   const followers = new Map<string, Follower>();
   let version = 0;
@@ -64,29 +75,38 @@ export function createKeySets(providers: readonly JwtProviderSpec[], options: Ke
     if (followers.get(follower.name) === follower) options.onUpdate(follower.name, ++version, jwks);
     return version;
   };
-  const replace = (spec: JwtProviderSpec): void => {
-    const old = followers.get(spec.name);
-    if (old?.hasSameSource(spec)) return;
-    old?.stop();
-    const follower = new Follower(spec, options, publish);
-    followers.set(spec.name, follower);
-    // The keys of the former source must not be trusted any longer, even if the new one cannot be reached.
-    if (old !== undefined && old.current !== null) publish(follower, { keys: [] });
-  };
-  const startAll = async (): Promise<void> => {
-    await Promise.all(Array.from(followers.values(), (follower) => follower.start()));
-  };
-  for (const spec of providers) replace(spec);
+  for (const spec of providers) followers.set(spec.name, new Follower(spec, options, publish));
+
+  function commit(providers: readonly JwtProviderSpec[], fresh: ReadonlyMap<string, Follower>): void {
+    for (const [name, follower] of followers) {
+      if (fresh.has(name) || providers.some((spec) => spec.name === name)) continue;
+      follower.stop();
+      followers.delete(name);
+    }
+    for (const [name, follower] of fresh) {
+      const old = followers.get(name);
+      old?.stop();
+      followers.set(name, follower);
+      // Keys of the former source must not be trusted any longer, even if the new one cannot be reached.
+      if (!follower.announce() && old !== undefined) publish(follower, { keys: [] });
+    }
+  }
+
   return {
-    start: startAll,
-    update(next) {
-      for (const [name, follower] of followers) {
-        if (next.some((spec) => spec.name === name)) continue;
-        follower.stop();
-        followers.delete(name);
-      }
-      for (const spec of next) replace(spec);
-      return startAll();
+    start: async () => {
+      await Promise.all(Array.from(followers.values(), (follower) => follower.start()));
+    },
+    prepare(next) {
+      const isKnown = (spec: JwtProviderSpec): boolean => followers.get(spec.name)?.hasSameSource(spec) === true;
+      const created = next.filter((spec) => !isKnown(spec)).map((spec) => new Follower(spec, options, publish));
+      const fresh = new Map(created.map((follower) => [follower.name, follower]));
+      return {
+        ready: Promise.all(created.map((follower) => follower.start())).then(() => {}),
+        commit: () => commit(next, fresh),
+        cancel: () => {
+          for (const follower of created) follower.stop();
+        },
+      };
     },
     refresh: async (provider) => followers.get(provider)?.refresh(),
     current: (provider) => followers.get(provider)?.current ?? null,
@@ -134,6 +154,14 @@ class Follower {
   start(): Promise<void> {
     this.#started ??= this.#spec.keys.type === "fixed" ? this.#takeFixed(this.#spec.keys.jwks) : this.#fetch();
     return this.#started;
+  }
+
+  /** Tells of the keys that it has; false when it has none yet. */
+  announce(): boolean {
+    if (this.current === null) return false;
+    const { jwks } = this.current;
+    this.current = { version: this.#publish(this, jwks), jwks };
+    return true;
   }
 
   async #takeFixed(jwks: Jwks): Promise<void> {

@@ -19,6 +19,8 @@ export interface MetricsAggregator {
   recordSnapshot(version: string): void;
   /** A configuration was not taken because it had problems; the last good one still serves. */
   recordRejectedSnapshot(): void;
+  /** A metric of the workers, summed as in `text`; null when none has reported it. */
+  metric(name: string): MetricJson | null;
   /** Prometheus text of everything. */
   text(): Promise<string>;
 }
@@ -64,6 +66,10 @@ export function createMetricsAggregator({ version = "unknown" }: AggregatorOptio
       primary.snapshotTime.setToCurrentTime();
     },
     recordRejectedSnapshot: () => primary.rejected.inc(),
+    metric(name) {
+      const reports = [ended, ...[...workers.values()].map((report) => report.metrics)];
+      return mergeMetrics(reports.map((report) => report.filter((metric) => metric.name === name)))[0] ?? null;
+    },
     async text() {
       const own = await primary.registry.metrics();
       const merged = mergeMetrics([ended, ...[...workers.values()].map((report) => report.metrics)]);

@@ -273,15 +273,19 @@ test("a reload keeps the keys of unchanged providers and drops those of a change
   const issuer = await startIssuer();
   const { sets, updates } = follow(provider(issuer.uri));
   await sets.start();
-  await sets.update([{ ...provider(issuer.uri), issuer: "changed" }]);
+  await change(sets, [{ ...provider(issuer.uri), issuer: "changed" }]);
   assert.equal(issuer.requests, 1);
   assert.equal(updates.length, 1);
   const other = await startIssuer();
   other.answer = (_request, response) => response.writeHead(500).end();
-  await sets.update([provider(other.uri)]);
+  const prepared = sets.prepare([provider(other.uri)]);
+  await prepared.ready;
+  assert.equal(updates.length, 1, "nothing changes before it is said");
+  assert.notEqual(sets.current("main"), null);
+  prepared.commit();
   assert.deepEqual(updates[1], { version: 2, jwks: { keys: [] } });
   assert.equal(sets.current("main"), null);
-  await sets.update([]);
+  await change(sets, []);
   assert.deepEqual(sets.state(), []);
 });
 
@@ -315,3 +319,22 @@ test("nothing is fetched after stop", async () => {
   assert.deepEqual(updates, []);
   assert.equal(sets.state()[0]?.nextFetchAtMs, 0);
 });
+
+test("keys of a new source are there when the change is made, and a change that is given up leaves all as it was", async () => {
+  const [issuer, other] = [await startIssuer(), await startIssuer([SECRET, RSA])];
+  const { sets, updates } = follow(provider(issuer.uri));
+  await sets.start();
+  const given = sets.prepare([provider(other.uri)]);
+  await given.ready;
+  given.cancel();
+  assert.equal(updates.length, 1);
+  await change(sets, [provider(other.uri)]);
+  assert.deepEqual(updates[1], { version: 2, jwks: { keys: [RSA] } });
+  assert.equal(sets.current("main")?.version, 2);
+});
+
+async function change(sets: KeySets, providers: readonly JwtProviderSpec[]): Promise<void> {
+  const prepared = sets.prepare(providers);
+  await prepared.ready;
+  prepared.commit();
+}

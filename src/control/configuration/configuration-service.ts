@@ -1,0 +1,175 @@
+/**
+ * Everything about the configuration while the gateway runs: watches the files, carries out changes, remembers versions, guards
+ * applies, and answers the admin API about them.
+ */
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
+import type { ConfigurationViews } from "../../admin/views.js";
+import type { ConfigText, ConfigVersion, StoredVersion } from "../../engine/model/configuration.js";
+import type { Snapshot } from "../../engine/model/snapshot.js";
+import type { ProcessLog } from "../../telemetry/process-log.js";
+import { createConfigurationViews, type RestOfViews } from "./configuration-views.js";
+import { type FileWatch, watchFiles } from "./file-watch.js";
+import type { RouteTotals } from "./guard.js";
+import { createGuardedApplies, type GuardedApplies } from "./guarded-apply.js";
+import {
+  type ChangeOrigin,
+  createLiveConfiguration,
+  type LastChange,
+  type LiveConfiguration,
+  type PutOutcome,
+  type Served,
+} from "./live-configuration.js";
+import { createConfigLoader } from "./loader.js";
+
+/** What the gateway starts with. */
+export interface FirstConfiguration {
+  /** Of the configuration, as given: a file or a folder. */
+  readonly path: string;
+  readonly snapshot: Snapshot;
+  /** As operators may see it. */
+  readonly redactedDocument: unknown;
+  readonly texts: readonly ConfigText[];
+  readonly files: readonly string[];
+  /** `boot`: from disk. Otherwise from the history. */
+  readonly origin: ChangeOrigin;
+}
+
+/** Of accepted versions; its problems are its own matter, it never throws. */
+export interface VersionHistory {
+  record(version: Omit<StoredVersion, "sequence">): StoredVersion;
+  /** Newest first. */
+  list(): readonly ConfigVersion[];
+  /** A version, a unique beginning of one, or a sequence. */
+  find(id: string): FoundVersion;
+}
+
+export type FoundVersion =
+  | { readonly isFound: true; readonly version: StoredVersion }
+  | { readonly isFound: false; readonly message: string };
+
+export interface ConfigurationParts {
+  readonly first: FirstConfiguration;
+  readonly history: VersionHistory;
+  putIntoService(next: Snapshot, previous: Snapshot): Promise<PutOutcome>;
+  /** Whether workers would have to be replaced. */
+  needsRoll(before: Snapshot, after: Snapshot): boolean;
+  /** Asks the workers. */
+  totals(): Promise<RouteTotals>;
+  lastTotals(): RouteTotals;
+  /** After every attempt to change something. */
+  onOutcome(last: LastChange, served: Served): void;
+  readonly views: RestOfViews;
+  readonly log: ProcessLog;
+}
+
+export interface ConfigurationService {
+  readonly served: Served;
+  readonly views: ConfigurationViews;
+  reload(origin: ChangeOrigin): void;
+  stop(): void;
+}
+
+export function createConfigurationService(parts: ConfigurationParts): ConfigurationService {
+  return new Service(parts);
+}
+
+class Service implements ConfigurationService {
+  readonly views: ConfigurationViews;
+  readonly #parts: ConfigurationParts;
+  readonly #path: string;
+  readonly #live: LiveConfiguration;
+  readonly #guarded: GuardedApplies;
+  readonly #loader = createConfigLoader();
+  /** The document itself, and what it points to: only the former says that something else is wanted. */
+  readonly #documentWatch: FileWatch;
+  readonly #materialWatch: FileWatch;
+
+  constructor(parts: ConfigurationParts) {
+    this.#parts = parts;
+    const { first, log } = parts;
+    this.#path = resolve(first.path);
+    this.#live = createLiveConfiguration(this.#path, isFolder(this.#path), served(first, this.#path, parts.history), {
+      loader: this.#loader,
+      putIntoService: (next, previous) => parts.putIntoService(next, previous),
+      record: (version) => parts.history.record(version),
+      onChange: (last, now, files) => this.#changed(last, now, files),
+    });
+    this.#guarded = createGuardedApplies({
+      live: this.#live,
+      totals: parts.totals,
+      lastTotals: parts.lastTotals,
+      log: (message, facts) => log.warn(facts, message),
+    });
+    const author = "";
+    this.#documentWatch = watchFiles({ onChange: () => this.reload({ source: "file", author, note: "" }) });
+    this.#materialWatch = watchFiles({
+      onChange: () => void this.#live.refresh({ source: "file", author, note: "a file that the configuration points to has changed" }),
+    });
+    this.#watch(first.files);
+    this.views = createConfigurationViews({
+      live: this.#live,
+      guarded: this.#guarded,
+      loader: this.#loader,
+      history: parts.history,
+      path: this.#path,
+      needsRoll: parts.needsRoll,
+      rest: parts.views,
+    });
+  }
+
+  get served(): Served {
+    return this.#live.served;
+  }
+
+  reload(origin: ChangeOrigin): void {
+    void this.#live.reload(origin);
+  }
+
+  stop(): void {
+    this.#documentWatch.stop();
+    this.#materialWatch.stop();
+    this.#guarded.stop();
+    this.#loader.stop();
+  }
+
+  #changed(last: LastChange, now: Served, files: readonly string[]): void {
+    this.#guarded.changed(last);
+    this.#parts.onOutcome(last, now);
+    this.#watch([...now.files, ...files]);
+  }
+
+  #watch(files: readonly string[]): void {
+    const isDocument = (file: string): boolean => /\.ya?ml$/.test(file) && (file === this.#path || file.startsWith(`${this.#path}/`));
+    void this.#documentWatch.follow([this.#path]);
+    void this.#materialWatch.follow(files.filter((file) => !isDocument(file)));
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    // Started from the history while the file is missing: its name tells.
+    return !/\.ya?ml$/.test(path);
+  }
+}
+
+function served({ origin, ...first }: FirstConfiguration, path: string, history: VersionHistory): Served {
+  const { snapshot, texts } = first;
+  const version = { version: snapshot.version, acceptedAt: new Date().toISOString(), path, ...origin };
+  const { sequence } = recordUnlessLatest({ ...version, texts }, history);
+  const loadSource =
+    origin.source === "boot" ? ({ type: "path", path } as const) : ({ type: "texts", folder: folderOf(path), texts } as const);
+  return { ...version, ...first, path, sequence, loadSource };
+}
+
+/** A restart with what was served before is no new version. */
+function recordUnlessLatest(version: Omit<StoredVersion, "sequence">, history: VersionHistory): ConfigVersion {
+  const [latest] = history.list();
+  return latest?.version === version.version ? latest : history.record(version);
+}
+
+function folderOf(path: string): string {
+  return isFolder(path) ? path : resolve(path, "..");
+}

@@ -1,0 +1,195 @@
+/**
+ * What is served, and the only way it changes: load, compare, put into service, remember. One change at a time; a document with
+ * problems, or one that cannot be put into service, leaves everything as it was.
+ */
+import { dirname } from "node:path";
+import type {
+  ApplyOutcome,
+  ChangeSource,
+  ConfigText,
+  ConfigVersion,
+  ObjectChange,
+  StoredVersion,
+} from "../../engine/model/configuration.js";
+import type { Snapshot } from "../../engine/model/snapshot.js";
+import type { ConfigLoader } from "./loader.js";
+import type { Loaded, LoadSource } from "./loader-messages.js";
+
+export interface Served extends ConfigVersion {
+  readonly snapshot: Snapshot;
+  /** As operators may see it. */
+  readonly redactedDocument: unknown;
+  /** As written; may hold secrets. */
+  readonly texts: readonly ConfigText[];
+  /** Absolute paths of the files it was made of and points to. */
+  readonly files: readonly string[];
+  /** How to load the same again: from disk, or from the texts when they came from elsewhere. */
+  readonly loadSource: LoadSource;
+}
+
+/** Why and by whom something is to be served. */
+export interface ChangeOrigin {
+  readonly source: ChangeSource;
+  readonly author: string;
+  readonly note: string;
+}
+
+export interface LastChange {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly origin: ChangeOrigin;
+  readonly outcome: ApplyOutcome;
+}
+
+export type PutOutcome = { readonly isServed: true; readonly hasRolled: boolean } | { readonly isServed: false; readonly message: string };
+
+export interface LiveConfigurationPorts {
+  readonly loader: ConfigLoader;
+  /** Makes all workers serve `next`, or leaves all as they are. */
+  putIntoService(next: Snapshot, previous: Snapshot): Promise<PutOutcome>;
+  /** Remembers an accepted version; a disk that fails must not fail the change. */
+  record(version: Omit<StoredVersion, "sequence">): StoredVersion;
+  /** After every attempt, successful or not. `files`: what to watch from now on. */
+  onChange(last: LastChange, served: Served, files: readonly string[]): void;
+}
+
+export interface LiveConfiguration {
+  readonly served: Served;
+  readonly last: LastChange | null;
+  /** From disk. */
+  reload(origin: ChangeOrigin): Promise<ApplyOutcome>;
+  /** What is served, once more: files that it points to have changed. */
+  refresh(origin: ChangeOrigin): Promise<ApplyOutcome>;
+  /** Texts as if they lay in the configuration's folder. */
+  apply(texts: readonly ConfigText[], origin: ChangeOrigin): Promise<ApplyOutcome>;
+  /** What `apply` would do. */
+  plan(texts: readonly ConfigText[]): Promise<PlanOutcome>;
+  /** What lies on disk now. */
+  readDisk(): Promise<PlanOutcome>;
+  /** Folder that relative paths in texts start in. */
+  readonly folder: string;
+}
+
+export type PlanOutcome =
+  | { readonly result: "planned"; readonly snapshot: Snapshot; readonly changes: readonly ObjectChange[]; readonly loaded: Loaded }
+  | Extract<ApplyOutcome, { readonly result: "rejected" | "failed" }>;
+
+/** @param path of the configuration, a file or a folder of files */
+export function createLiveConfiguration(path: string, isFolder: boolean, first: Served, ports: LiveConfigurationPorts): LiveConfiguration {
+  return new Live({ path, folder: isFolder ? path : dirname(path) }, first, ports);
+}
+
+class Live implements LiveConfiguration {
+  served: Served;
+  last: LastChange | null = null;
+  readonly folder: string;
+  readonly #path: string;
+  readonly #ports: LiveConfigurationPorts;
+  /** The change under way; the next begins when it has ended. */
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(place: { readonly path: string; readonly folder: string }, first: Served, ports: LiveConfigurationPorts) {
+    this.#path = place.path;
+    this.folder = place.folder;
+    this.served = first;
+    this.#ports = ports;
+  }
+
+  reload(origin: ChangeOrigin): Promise<ApplyOutcome> {
+    return this.#change({ type: "path", path: this.#path }, origin);
+  }
+
+  refresh(origin: ChangeOrigin): Promise<ApplyOutcome> {
+    // Read when its turn comes: what is served may have changed by then.
+    return this.#queue(() => this.#carryOut(this.served.loadSource, origin));
+  }
+
+  apply(texts: readonly ConfigText[], origin: ChangeOrigin): Promise<ApplyOutcome> {
+    return this.#change({ type: "texts", folder: this.folder, texts }, origin);
+  }
+
+  plan(texts: readonly ConfigText[]): Promise<PlanOutcome> {
+    return this.#load({ type: "texts", folder: this.folder, texts });
+  }
+
+  readDisk(): Promise<PlanOutcome> {
+    return this.#load({ type: "path", path: this.#path });
+  }
+
+  #change(source: LoadSource, origin: ChangeOrigin): Promise<ApplyOutcome> {
+    return this.#queue(() => this.#carryOut(source, origin));
+  }
+
+  #queue<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(work);
+    this.#tail = result.catch(() => {});
+    return result;
+  }
+
+  async #carryOut(source: LoadSource, origin: ChangeOrigin): Promise<ApplyOutcome> {
+    const startedAt = performance.now();
+    const planned = await this.#load(source);
+    const files = planned.result === "rejected" ? (planned.files ?? []) : planned.result === "planned" ? planned.loaded.files : [];
+    const outcome = planned.result === "planned" ? await this.#serve(planned.loaded, { source, origin, startedAt }) : withoutFiles(planned);
+    this.last = { at: new Date().toISOString(), origin, outcome };
+    this.#ports.onChange(this.last, this.served, files);
+    return outcome;
+  }
+
+  async #load(source: LoadSource): Promise<PlanOutcome & { readonly files?: readonly string[] }> {
+    const { version, texts } = this.served;
+    try {
+      // Compared with its words, and not with what may lie on disk by now.
+      const loaded = await this.#ports.loader.load(source, { version, source: { type: "texts", folder: this.folder, texts } });
+      if (!loaded.ok) return { result: "rejected", problems: loaded.problems, files: loaded.files };
+      return { result: "planned", snapshot: loaded.snapshot, changes: changesOf(loaded, version), loaded };
+    } catch (error) {
+      return { result: "failed", message: `the document could not be compiled: ${(error as Error).message}` };
+    }
+  }
+
+  async #serve(
+    loaded: Loaded,
+    { source, origin, startedAt }: { readonly source: LoadSource; readonly origin: ChangeOrigin; readonly startedAt: number },
+  ): Promise<ApplyOutcome> {
+    const { snapshot, warnings } = loaded;
+    const previous = this.served.version;
+    if (snapshot.version === previous) {
+      // The same in other words, or in another place: from now on these are its words.
+      this.served = { ...this.served, texts: loaded.texts, files: loaded.files, loadSource: source };
+      return { result: "unchanged", version: previous, warnings };
+    }
+    const put = await this.#ports.putIntoService(snapshot, this.served.snapshot);
+    if (!put.isServed) return { result: "failed", message: put.message };
+    this.served = this.#remember(loaded, source, origin);
+    const durationMs = Math.round(performance.now() - startedAt);
+    return {
+      result: "applied",
+      version: snapshot.version,
+      previous,
+      hasRolled: put.hasRolled,
+      durationMs,
+      changes: changesOf(loaded, previous),
+      warnings,
+    };
+  }
+
+  #remember(loaded: Loaded, loadSource: LoadSource, origin: ChangeOrigin): Served {
+    const { snapshot, redactedDocument, texts, files } = loaded;
+    const version = { version: snapshot.version, acceptedAt: new Date().toISOString(), path: this.#path, ...origin };
+    const { sequence } = this.#ports.record({ ...version, texts });
+    return { ...version, sequence, snapshot, redactedDocument, texts, files, loadSource };
+  }
+}
+
+function withoutFiles(planned: Extract<ApplyOutcome, { readonly result: "rejected" | "failed" }>): ApplyOutcome {
+  return planned.result === "rejected"
+    ? { result: "rejected", problems: planned.problems }
+    : { result: "failed", message: planned.message };
+}
+
+/** Versions that differ without a difference of objects: what a file holds that both point to. */
+function changesOf({ snapshot, changes }: Loaded, previous: string): readonly ObjectChange[] {
+  if (changes.length > 0 || snapshot.version === previous) return changes;
+  return [{ kind: "files", name: "", change: "changed", fields: [] }];
+}

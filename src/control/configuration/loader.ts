@@ -1,0 +1,93 @@
+/**
+ * Compiles configurations in a thread of its own that is started when it is needed and ends when it has long been idle. A
+ * document that exhausts it (memory, time) costs the thread, not the primary.
+ */
+import { Worker } from "node:worker_threads";
+import type { LoadOrder, LoadReply, LoadResult, LoadSource } from "./loader-messages.js";
+
+export interface ConfigLoader {
+  /** Orders are carried out one after the other. Rejects when the loader itself fails, not for problems of the document. */
+  load(source: LoadSource, base: LoadOrder["base"]): Promise<LoadResult>;
+  stop(): void;
+}
+
+const THREAD = new URL("./loader-thread.js", import.meta.url);
+const IDLE_MS = 5 * 60_000;
+/** Far beyond what 32 MiB of text take. */
+const MAX_LOAD_MS = 120_000;
+/** Most of what compiling makes is garbage at once: with room for it, collecting it takes half the time. */
+const LIMITS = { maxOldGenerationSizeMb: 4_096, maxYoungGenerationSizeMb: 128 } as const;
+
+interface Waiting {
+  readonly resolve: (result: LoadResult) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+export function createConfigLoader(): ConfigLoader {
+  return new ThreadLoader();
+}
+
+class ThreadLoader implements ConfigLoader {
+  #thread: Worker | null = null;
+  #nextId = 1;
+  readonly #waiting = new Map<number, Waiting>();
+  #idle: NodeJS.Timeout | null = null;
+
+  load(source: LoadSource, base: LoadOrder["base"]): Promise<LoadResult> {
+    const thread = this.#start();
+    const id = this.#nextId++;
+    if (this.#idle !== null) clearTimeout(this.#idle);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#fail(new Error(`compiling took longer than ${MAX_LOAD_MS / 1000} s`)), MAX_LOAD_MS);
+      this.#waiting.set(id, { resolve, reject, timer });
+      thread.postMessage({ id, source, base } satisfies LoadOrder);
+    });
+  }
+
+  stop(): void {
+    this.#fail(new Error("the gateway is stopping"));
+  }
+
+  #start(): Worker {
+    if (this.#thread !== null) return this.#thread;
+    const thread = new Worker(THREAD, { resourceLimits: LIMITS });
+    this.#thread = thread;
+    thread.on("message", (reply: LoadReply) => this.#answer(reply));
+    thread.on("error", (error) => this.#thread === thread && this.#fail(error));
+    thread.on("exit", () => this.#thread === thread && this.#fail(new Error("the loader thread ended")));
+    thread.unref();
+    return thread;
+  }
+
+  #answer({ id, result, error }: LoadReply): void {
+    const waiting = this.#waiting.get(id);
+    if (waiting === undefined) return;
+    this.#waiting.delete(id);
+    clearTimeout(waiting.timer);
+    if (this.#waiting.size === 0) this.#endWhenIdle();
+    if (result === null) waiting.reject(new Error(error));
+    else waiting.resolve(result);
+  }
+
+  #endWhenIdle(): void {
+    this.#idle = setTimeout(() => this.#end(), IDLE_MS);
+    this.#idle.unref();
+  }
+
+  #fail(error: Error): void {
+    this.#end();
+    for (const { reject, timer } of this.#waiting.values()) {
+      clearTimeout(timer);
+      reject(error);
+    }
+    this.#waiting.clear();
+  }
+
+  #end(): void {
+    const thread = this.#thread;
+    this.#thread = null;
+    if (this.#idle !== null) clearTimeout(this.#idle);
+    void thread?.terminate();
+  }
+}
