@@ -31,7 +31,7 @@ import { type CompleteListener, isWireProtocol, wireTlsSettings, withWireDefault
 import type { CompleteProvider } from "./schema/provider.js";
 import { SERVICE_HTTP2_DEFAULTS, type Service } from "./schema/service.js";
 import { placeOf, type Tree } from "./tree.js";
-import { versionOf } from "./version.js";
+import { type DocumentIdentity, identityOf, versionOf } from "./version.js";
 
 type CompleteRoute = CompleteDocument["routes"][number];
 
@@ -41,7 +41,12 @@ export interface CompileInput {
   readonly tree: Tree;
 }
 
-export function compile(input: CompileInput): Snapshot {
+export interface Compiled {
+  readonly snapshot: Snapshot;
+  readonly identity: DocumentIdentity;
+}
+
+export function compile(input: CompileInput): Compiled {
   const { document } = input;
   const content = {
     listeners: document.listeners.map((listener, index) => compileListener(listener, ["listeners", index], input)),
@@ -54,7 +59,8 @@ export function compile(input: CompileInput): Snapshot {
     workers: document.workers === "auto" ? availableParallelism() : document.workers,
     drain: { timeoutMs: milliseconds(document.drain.timeout) },
   };
-  return deepFreeze({ version: versionOf(content, input), ...content });
+  const identity = identityOf(content, input);
+  return { snapshot: deepFreeze({ version: versionOf(identity), ...content }), identity };
 }
 
 /** The schema has let it through, so it is a duration. */

@@ -1,4 +1,5 @@
 /** What other layers may use of config/. */
+export { diffDocuments } from "./diff.js";
 export { jsonSchema, jsonSchemaText } from "./json-schema.js";
 export { type ConfigResult, type LoadOptions, loadConfig, loadTexts, parseConfig } from "./load.js";
 export { formatPath, formatProblem, type Problem, type ProblemSeverity, printable } from "./problems.js";

@@ -94,9 +94,10 @@ function build(tree: Tree, { problems, options, texts, yamlFiles }: BuildInput):
   const files = [...yamlFiles, ...materials.files].sort();
   if (problems.length > 0 || !validation.ok) return failure(problems, files);
   const effective = completeDocument(validation.document);
-  const snapshot = compile({ document: effective, materials, tree });
+  const { snapshot, identity } = compile({ document: effective, materials, tree });
   const written = texts.map(({ file, text }) => ({ name: basename(file.name), text }));
-  return { ok: true, snapshot, warnings: sortProblems(found), document: { effective, tree, files, texts: written } };
+  const document = { effective, tree, files, texts: written, identity, contents: materials.contents() };
+  return { ok: true, snapshot, warnings: sortProblems(found), document };
 }
 
 /** A misplaced value can be met by several rules: one report of it is enough. */

@@ -8,6 +8,7 @@ import type { LoadedCertificate } from "./certificates.js";
 import type { Jwk } from "./key-sets.js";
 import { type DocumentPath, formatPath } from "./problems.js";
 import { reason } from "./source.js";
+import { canonicalJson, digestOf } from "./version.js";
 
 /** Certificates, keys and key sets are kilobytes; anything larger is the wrong file. */
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -55,6 +56,14 @@ export class Materials {
 
   keys(path: DocumentPath): readonly Jwk[] {
     return this.#keySets.get(formatPath(path)) ?? [];
+  }
+
+  /** Digests of all of it, so that documents can be compared when their files are no longer what they were. Path → digest. */
+  contents(): ReadonlyMap<string, string> {
+    const certificates = [...this.#certificates].map(([path, { certPem }]) => [path, digestOf(certPem)] as const);
+    const texts = [...this.#texts].map(([path, text]) => [path, digestOf(text)] as const);
+    const keySets = [...this.#keySets].map(([path, keys]) => [path, digestOf(canonicalJson(keys))] as const);
+    return new Map([...certificates, ...texts, ...keySets]);
   }
 }
 

@@ -6,7 +6,8 @@ import type { ConfigText } from "../engine/model/configuration.js";
 import type { DocumentPath } from "./problems.js";
 import type { CompleteDocument } from "./schema/document.js";
 import { defaultsOf, filterOf } from "./schema/filters.js";
-import { nodeAt, type Tree } from "./tree.js";
+import { nodeAt, type Tree, toPlain } from "./tree.js";
+import type { DocumentIdentity } from "./version.js";
 
 export const REDACTED = "[redacted]";
 
@@ -18,7 +19,13 @@ export interface LoadedDocument {
   readonly files: readonly string[];
   /** The document itself, as written. May hold secrets. */
   readonly texts: readonly ConfigText[];
+  /** What its version was made of. Secret. */
+  readonly identity: DocumentIdentity;
+  /** Path → digest of the file, the token or the key set that it stands for. Not to be shown: short secrets can be guessed. */
+  readonly contents: ReadonlyMap<string, string>;
 }
+
+type Match = CompleteDocument["routes"][number]["match"][number];
 
 /** Fields that are secret wherever their value comes from. */
 const SECRET_PATHS: readonly (readonly (string | number)[])[] = [
@@ -42,16 +49,41 @@ export function isSecretPath(path: DocumentPath): boolean {
 
 /** The effective configuration, defaults filled in, every secret replaced; plain data, safe to print. */
 export function redactDocument(document: LoadedDocument): Record<string, unknown> {
-  const { effective, tree } = document;
+  const { effective } = document;
   return {
-    ...effective,
-    routes: effective.routes.map((route, index) => ({
-      ...route,
-      filters: route.filters.map((entry, position) => redactFilter(entry, tree, ["routes", index, "filters", position])),
-    })),
+    ...writtenDocument(document, (tree) => redactTree(tree, false)),
     providers: { ...effective.providers, jwt: effective.providers.jwt.map(redactProvider) },
     admin: { ...effective.admin, ...(effective.admin.token === undefined ? {} : { token: REDACTED }) },
   };
+}
+
+/** The same with nothing replaced: for comparing, never for showing. */
+export function revealDocument(document: LoadedDocument): Record<string, unknown> {
+  return writtenDocument(document, toPlain);
+}
+
+/** Filters and matches are shown as they were written, and not as their schemas transformed them. */
+function writtenDocument({ effective, tree }: LoadedDocument, show: (tree: Tree) => unknown): Record<string, unknown> {
+  const routes = effective.routes.map((route, index) => ({
+    ...route,
+    match: route.match.map((match, position) => showMatch(match, nodeAt(tree, ["routes", index, "match", position]), show)),
+    filters: route.filters.map((entry, position) => showFilter(entry, nodeAt(tree, ["routes", index, "filters", position]), show)),
+  }));
+  return { ...effective, routes };
+}
+
+function showMatch(match: Match, tree: Tree | null, show: (tree: Tree) => unknown): Match {
+  const written = (key: "headers" | "queryParams") => {
+    const node = tree === null ? null : nodeAt(tree, [key]);
+    return node === null ? match[key] : (show(node) as Match["headers"]);
+  };
+  return { ...match, headers: written("headers"), queryParams: written("queryParams") };
+}
+
+function showFilter(entry: object, tree: Tree | null, show: (tree: Tree) => unknown): unknown {
+  const filter = filterOf(entry);
+  const node = filter === null || tree === null ? null : nodeAt(tree, [filter.type]);
+  return filter === null || node === null ? {} : { [filter.type]: { ...defaultsOf(filter.type), ...(show(node) as object) } };
 }
 
 function redactProvider(provider: CompleteDocument["providers"]["jwt"][number]): unknown {
@@ -61,13 +93,6 @@ function redactProvider(provider: CompleteDocument["providers"]["jwt"][number]):
     Object.fromEntries(Object.entries(key).map(([member, value]) => [member, SECRET_MEMBERS.has(member) ? REDACTED : value])),
   );
   return { ...provider, jwks: { ...provider.jwks, inline: { keys } } };
-}
-
-/** Shown as it was written, and not as the filter's schema transformed it. */
-function redactFilter(entry: object, tree: Tree, path: DocumentPath): unknown {
-  const filter = filterOf(entry);
-  const node = filter === null ? null : nodeAt(tree, [...path, filter.type]);
-  return filter === null || node === null ? {} : { [filter.type]: { ...defaultsOf(filter.type), ...(redactTree(node, false) as object) } };
 }
 
 /** Values that came from a variable are secrets until proven otherwise; so are the well-known secret header fields. */

@@ -1,40 +1,11 @@
 /** Every example in config/ compiles without a warning, with throw-away certificates in place of real ones. */
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { cpSync, existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { formatProblem, loadConfig } from "../../../src/config/index.js";
-import { makeCertificate, problemsOf, temporaryDirectory } from "./fixtures.js";
-
-const ENV = { WINDROSE_ADMIN_TOKEN: "0123456789abcdef0123456789abcdef" };
-
-const examples = readdirSync("config").filter((name) => /\.ya?ml$/.test(name) || statSync(join("config", name)).isDirectory());
-
-/** Writes what the document refers to: `cert: x`, `key: y`, `ca: z` and key sets. */
-function makeReferences(yamlPath: string): void {
-  const text = readFileSync(yamlPath, "utf8").replaceAll(/#.*/g, "");
-  const { cert, key } = makeCertificate(["localhost", `${yamlPath.length}.example`]);
-  const write = (relative: string, content: string): void => {
-    const path = resolve(dirname(yamlPath), relative);
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, content);
-  };
-  const names = [...text.matchAll(/cert: ([^\s,}]+)/g)].map((match) => match[1] as string);
-  // Each with a name of its own: the same name in two certificates of a listener is a warning.
-  names.forEach((name, i) => write(name, makeCertificate([`${i}.example`]).cert));
-  for (const [, name] of text.matchAll(/key: (\S+\.pem)/g)) write(name as string, key);
-  for (const [, name] of text.matchAll(/ca: (\S+\.pem)/g)) write(name as string, cert);
-  for (const [, name] of text.matchAll(/file: (\S+\.json)/g))
-    write(
-      name as string,
-      JSON.stringify({ keys: [generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ format: "jwk" })] }),
-    );
-}
-
-function yamlFilesOf(path: string): string[] {
-  return statSync(path).isDirectory() ? readdirSync(path).map((name) => join(path, name)) : [path];
-}
+import { ENV, examples, makeReferences, yamlFilesOf } from "./example-files.js";
+import { problemsOf, temporaryDirectory } from "./fixtures.js";
 
 test("there are examples, the quickstart among them", () => {
   assert.ok(examples.includes("quickstart.yaml"));

@@ -47,6 +47,16 @@ test("well-known secret headers are not shown even when they are written in the 
   assert.deepEqual(route?.filters[0]?.requestHeaders.set, { Authorization: "[redacted]", "X-Api-Key": "[redacted]", cookie: "[redacted]" });
 });
 
+test("a match does not show what a secret header or a variable must be", () => {
+  const match = `    match: [{ headers: [{ name: X-Api-Key, value: ${SECRET} }, { name: x-plain, value: "1" }], queryParams: [{ name: q, value: "\${T}" }] }]\n`;
+  const [route] = redacted(withRoute(BACKENDS + match), { T: SECRET })["routes"] as { match: Record<string, unknown>[] }[];
+  assert.deepEqual(route?.match[0]?.["headers"], [
+    { name: "X-Api-Key", value: "[redacted]" },
+    { name: "x-plain", value: "1" },
+  ]);
+  assert.deepEqual(route?.match[0]?.["queryParams"], [{ name: "q", value: "[redacted]" }]);
+});
+
 test("what is shown is a document again, with the same meaning", () => {
   const text = withRoute(`${BACKENDS}    filters: [{ jwt: { provider: dev } }, { rateLimit: { limit: 5, per: 10s, key: jwt.sub } }]\n`);
   const first = parseConfig(text, "t.yaml", { env: {} });
