@@ -8,7 +8,7 @@ import { inlineFilterFiles } from "./filter-files.js";
 import { Materials } from "./materials.js";
 import { mergeTrees } from "./merge-trees.js";
 import { type Problem, sortProblems } from "./problems.js";
-import { readTree } from "./read-tree.js";
+import { PieceCache, readLargeTree } from "./read-pieces.js";
 import type { LoadedDocument } from "./redact.js";
 import { completeDocument, type WrittenDocument } from "./schema/document.js";
 import { fileProblem, readSources, type SourceText, sourceFromText } from "./source.js";
@@ -23,6 +23,8 @@ export interface LoadOptions {
   readonly nowMs?: number;
   /** Where the gateway is to run. Default: here. */
   readonly platform?: NodeJS.Platform;
+  /** What was read before, for whoever loads large documents again and again. */
+  readonly pieces?: PieceCache;
 }
 
 export type ConfigResult =
@@ -60,8 +62,9 @@ export function loadTexts(folder: string, texts: readonly ConfigText[], options:
 function loadSources(name: string, texts: readonly SourceText[], readProblems: readonly Problem[], options: LoadOptions): ConfigResult {
   const problems = [...readProblems];
   const trees: Tree[] = [];
+  const cache = options.pieces ?? new PieceCache();
   for (const text of texts) {
-    const result = readTree(text, options.env ?? process.env);
+    const result = readLargeTree(text, options.env ?? process.env, cache);
     problems.push(...result.problems);
     if (result.tree !== null) trees.push(result.tree);
   }

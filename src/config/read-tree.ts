@@ -24,9 +24,20 @@ export interface ReadResult {
   readonly tree: Tree | null;
   readonly isEmpty: boolean;
   readonly problems: readonly Problem[];
+  /** How many values the tree holds. */
+  readonly values: number;
 }
 
+/** A whole file: a map of blocks. */
 export function readTree(source: SourceText, env: Environment): ReadResult {
+  const result = readPart(source, env);
+  const { tree, problems } = result;
+  if (tree === null || tree.kind === "map" || problems.length > 0) return result;
+  return failed([problemAt(tree, [], "must be a map of blocks such as listeners, routes and services")]);
+}
+
+/** Any text, of a file or of a part of one. */
+export function readPart(source: SourceText, env: Environment): ReadResult {
   const { file, text } = source;
   const tokens = [...new Parser(file.lines.addNewLine).parse(text)];
   // The composer descends by recursion, and an exhausted stack can end the whole process: look before it does.
@@ -46,17 +57,14 @@ function readDocuments({ file }: SourceText, tokens: readonly CST.Token[], env: 
     return failed([problemAt(place, [], "holds more than one YAML document", "put each document in a file of its own, in one directory")]);
   }
   const contents = documents[0]?.contents ?? null;
-  if (contents === null || (isScalar(contents) && contents.value === null)) return { tree: null, isEmpty: true, problems: [] };
+  if (contents === null || (isScalar(contents) && contents.value === null)) return { tree: null, isEmpty: true, problems: [], values: 0 };
   const reader = new TreeReader(file, env);
   const tree = reader.read(contents);
-  if (tree.kind !== "map" && reader.problems.length === 0) {
-    return failed([problemAt(tree, [], "must be a map of blocks such as listeners, routes and services")]);
-  }
-  return { tree, isEmpty: false, problems: reader.problems };
+  return { tree, isEmpty: false, problems: reader.problems, values: reader.values };
 }
 
 function failed(problems: readonly Problem[]): ReadResult {
-  return { tree: null, isEmpty: false, problems };
+  return { tree: null, isEmpty: false, problems, values: 0 };
 }
 
 function syntaxProblems(document: Document.Parsed, file: SourceFile): Problem[] {
@@ -74,7 +82,7 @@ class TreeReader {
   readonly #file: SourceFile;
   readonly #env: Environment;
   readonly #anchors = new Map<string, { readonly tree: Tree; readonly size: number; readonly height: number }>();
-  #values = 0;
+  values = 0;
   #aliases = 0;
   /** Depth of the deepest value below the one being read, aliases expanded. */
   #deepest = 0;
@@ -96,14 +104,14 @@ class TreeReader {
   #read(node: Node, path: (string | number)[]): Tree {
     if (isAlias(node)) return this.#readAlias(node, path);
     const offset = offsetOf(node);
-    const valuesBefore = this.#values;
+    const valuesBefore = this.values;
     const deepestBefore = this.#deepest;
     this.#deepest = path.length;
     this.#count(1, offset, path);
     const tree = this.#readNode(node, path);
     const anchor = (node as YamlScalar | YAMLMap | YAMLSeq).anchor;
     const height = this.#deepest - path.length;
-    if (anchor !== undefined) this.#anchors.set(anchor, { tree, size: this.#values - valuesBefore, height });
+    if (anchor !== undefined) this.#anchors.set(anchor, { tree, size: this.values - valuesBefore, height });
     this.#deepest = Math.max(this.#deepest, deepestBefore);
     return tree;
   }
@@ -206,8 +214,8 @@ class TreeReader {
   }
 
   #count(values: number, offset: number, path: DocumentPath): void {
-    this.#values += values;
-    if (this.#values > MAX_VALUES) this.#stop(offset, path, `holds more than ${MAX_VALUES} values (aliases counted in full)`);
+    this.values += values;
+    if (this.values > MAX_VALUES) this.#stop(offset, path, `holds more than ${MAX_VALUES} values (aliases counted in full)`);
   }
 
   #stop(offset: number, path: DocumentPath, message: string): never {

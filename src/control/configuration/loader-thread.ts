@@ -3,15 +3,24 @@
  * second. It remembers what it has loaded last, because the next document is compared with it.
  */
 import { parentPort } from "node:worker_threads";
-import { type ConfigResult, diffDocuments, type LoadedDocument, loadConfig, loadTexts, redactDocument } from "../../config/index.js";
+import {
+  type ConfigResult,
+  diffDocuments,
+  type LoadedDocument,
+  loadConfig,
+  loadTexts,
+  PieceCache,
+  redactDocument,
+} from "../../config/index.js";
 import type { LoadOrder, LoadReply, LoadResult, LoadSource } from "./loader-messages.js";
 
 /** By version; what is served and what may be next. */
 const MAX_REMEMBERED = 2;
+const pieces = new PieceCache();
 const remembered = new Map<string, LoadedDocument>();
 
 function loadFrom(source: LoadSource): ConfigResult {
-  return source.type === "path" ? loadConfig(source.path) : loadTexts(source.folder, source.texts);
+  return source.type === "path" ? loadConfig(source.path, { pieces }) : loadTexts(source.folder, source.texts, { pieces });
 }
 
 function remember(version: string, document: LoadedDocument): void {
