@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { tcpMemoryAborts } from "../test/support/tcp-memory.js";
 import type { Child } from "./child.js";
 import { writeFixtures } from "./fixtures.js";
 import type { Metrics } from "./metrics.js";
@@ -18,7 +19,7 @@ import { readSoakOptions, SOAK_USAGE, type SoakOptions } from "./soak/options.js
 import type { ServicesReport } from "./soak/services.js";
 import { formatResult, progressLine } from "./soak/summary.js";
 import { failuresOf, type GatewayCounts, type Leftovers, type SoakResult } from "./soak/verdict.js";
-import { growthOf, openDescriptors, type Sample, takeSample, tcpMemoryAborts } from "./soak/watch.js";
+import { growthOf, openDescriptors, type Sample, takeSample } from "./soak/watch.js";
 
 interface Run {
   readonly options: SoakOptions;

@@ -1,5 +1,5 @@
 /** Reads, once a second, what the gateway's processes hold: resident memory and open file descriptors; and judges growth. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { residentBytes } from "../processes.js";
 
 export interface Sample {
@@ -36,17 +36,6 @@ export function takeSample(primaryPid: number, workerPids: readonly number[], at
 export function openDescriptors(pid: number): number {
   const path = `/proc/${pid}/fd`;
   return existsSync(path) ? readdirSync(path).length : 0;
-}
-
-/**
- * Connections that the kernel has reset because TCP has used up the memory of the whole machine (`net.ipv4.tcp_mem`):
- * transfers that break off meanwhile are not the gateway's doing.
- */
-export function tcpMemoryAborts(): number {
-  const [names, values] = readFileSync("/proc/net/netstat", "latin1")
-    .split("\n", 2)
-    .map((line) => line.split(" "));
-  return Number(values?.[names?.indexOf("TCPAbortOnMemory") ?? -1] ?? 0);
 }
 
 export function growthOf(samples: readonly Sample[], seconds: number): Growth[] {

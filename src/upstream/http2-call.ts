@@ -7,6 +7,7 @@ import type { HeaderList } from "../engine/model/request.js";
 import type { Timer, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../proxy/ports.js";
 import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 import type { Http2ResponseHead } from "../wire/http2/events.js";
+import { SendQueue } from "../wire/http2/send-queue.js";
 import type { Http2Stream } from "../wire/http2/stream.js";
 import { areSendable } from "./http2-request.js";
 import type { StreamCarrier, StreamUser } from "./http2-stream-user.js";
@@ -34,8 +35,8 @@ export class Http2Call implements UpstreamCall, StreamUser {
   #stream: Http2Stream | null = null;
   /** The service chose HTTP/1.1: this one carries on. */
   #substitute: UpstreamCall | null = null;
-  /** Request bytes that the codec has not taken, copied. */
-  #pending: Uint8Array[] = [];
+  /** Request bytes that the codec has not taken, copied; null: it always took all. */
+  #pending: SendQueue | null = null;
   /** Body bytes still owed; meaningless when the length is unknown. */
   #owed: number;
   #isRequestEnded: boolean;
@@ -54,6 +55,10 @@ export class Http2Call implements UpstreamCall, StreamUser {
 
   get hasHead(): boolean {
     return this.#hasHead;
+  }
+
+  get #isPending(): boolean {
+    return this.#pending !== null && !this.#pending.isEmpty;
   }
 
   // ── Its way ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -81,12 +86,14 @@ export class Http2Call implements UpstreamCall, StreamUser {
   write(chunk: Uint8Array): boolean {
     if (this.#substitute !== null) return this.#substitute.write(chunk);
     if (this.#isOver) return true;
-    if (chunk.length === 0) return this.#pending.length === 0;
+    if (chunk.length === 0) return !this.#isPending;
     const stream = this.#stream;
     if (stream === null || this.#isMisuse(chunk.length)) return this.#misused();
     if (this.#owed >= 0) this.#owed -= chunk.length;
-    const taken = this.#pending.length > 0 ? 0 : (this.#carrier as StreamCarrier).send(stream, chunk);
+    const carrier = this.#carrier as StreamCarrier;
+    const taken = this.#isPending ? 0 : carrier.send(stream, chunk);
     if (taken === chunk.length) return true;
+    this.#pending ??= new SendQueue((bytes) => carrier.send(stream, bytes));
     this.#pending.push(Uint8Array.prototype.slice.call(chunk, taken));
     return false;
   }
@@ -100,7 +107,7 @@ export class Http2Call implements UpstreamCall, StreamUser {
     }
     this.#isRequestEnded = true;
     this.#requestTrailers = trailers ?? NO_TRAILERS;
-    if (this.#pending.length === 0) this.#endRequest(this.#stream);
+    if (!this.#isPending) this.#endRequest(this.#stream);
   }
 
   pause(): void {
@@ -150,17 +157,9 @@ export class Http2Call implements UpstreamCall, StreamUser {
 
   writable(): void {
     const stream = this.#stream;
-    const carrier = this.#carrier;
-    if (stream === null || carrier === null || this.#isOver) return;
-    while (this.#pending.length > 0) {
-      const bytes = this.#pending[0] as Uint8Array;
-      const taken = carrier.send(stream, bytes);
-      if (taken < bytes.length) {
-        this.#pending[0] = bytes.subarray(taken);
-        return;
-      }
-      this.#pending.shift();
-    }
+    if (stream === null || this.#isOver) return;
+    this.#pending?.flush();
+    if (this.#isPending || this.#isOver) return;
     if (this.#isRequestEnded) this.#endRequest(stream);
     else this.handler.onDrain();
   }
@@ -256,7 +255,7 @@ export class Http2Call implements UpstreamCall, StreamUser {
     this.#isOver = true;
     this.#queue?.leave(this);
     this.#queue = null;
-    this.#pending = [];
+    this.#pending = null;
     this.#held = [];
     if (this.#stream !== null) this.#carrier?.release(this, this.#stream);
     return true;

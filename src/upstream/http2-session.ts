@@ -13,12 +13,12 @@ import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 import { Http2Connection } from "../wire/http2/connection.js";
 import { CANCEL, INTERNAL_ERROR } from "../wire/http2/error-codes.js";
 import type { Http2Events, Http2RequestHead, Http2ResponseHead } from "../wire/http2/events.js";
+import { OutputPump } from "../wire/http2/output-pump.js";
 import type { Http2Refusal, StreamRefusal } from "../wire/http2/refusal.js";
 import type { Http2Stream } from "../wire/http2/stream.js";
 import { reportFailedWrites } from "./failed-writes.js";
 import type { Http2Call } from "./http2-call.js";
 import { upstreamHttp2Limits } from "./http2-limits.js";
-import { Http2Output } from "./http2-output.js";
 import { Http2Pulse } from "./http2-pulse.js";
 import type { StreamCarrier, StreamUser } from "./http2-stream-user.js";
 import { Http2Tunnel } from "./http2-tunnel.js";
@@ -66,7 +66,7 @@ export class Http2Session implements StreamCarrier, Http2Events {
   readonly #socket: Socket;
   readonly #isTls: boolean;
   readonly #connection: Http2Connection;
-  readonly #output: Http2Output;
+  readonly #output: OutputPump;
   readonly #pulse = new Http2Pulse();
   readonly #users = new Set<StreamUser>();
   /** Connecting, idle, or lingering: never two of them. */
@@ -98,7 +98,9 @@ export class Http2Session implements StreamCarrier, Http2Events {
     const onRead = (byteCount: number, buffer: ReadBuffer): boolean => this.#onRead(byteCount, buffer);
     this.#opened = openSocket(target, { tls, alpn: ALPN[target.version], onRead });
     this.#socket = this.#opened.socket;
-    this.#output = new Http2Output(this.#socket, this.#connection);
+    // Also after a failed write: what the codec still has to say is taken and goes nowhere.
+    const onWritten = (): void => this.#output.flush();
+    this.#output = new OutputPump(this.#socket, this.#connection, { onWritten, allocate: Buffer.allocUnsafe });
     this.#timer = timers.create(() => this.#onTimer());
     this.#pulseTimer = timers.create(() => this.#onPulse());
     this.#timer.arm(target.connectTimeoutMs);

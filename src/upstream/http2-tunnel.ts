@@ -3,6 +3,7 @@
  * come is credited when the WebSocket reads on.
  */
 import type { ErrorCode } from "../engine/model/errors.js";
+import { SendQueue } from "../wire/http2/send-queue.js";
 import type { Http2Stream } from "../wire/http2/stream.js";
 import type { StreamCarrier, StreamUser } from "./http2-stream-user.js";
 import type { TransportUser, WebSocketTransport } from "./web-socket.js";
@@ -11,14 +12,12 @@ export class Http2Tunnel implements WebSocketTransport, StreamUser {
   readonly #carrier: StreamCarrier;
   readonly #stream: Http2Stream;
   #user: TransportUser | null = null;
-  /** In order; the first one may have left in part. */
-  #queue: Uint8Array[] = [];
+  readonly #queue: SendQueue;
   #isEnding = false;
   #isPaused = true;
   /** The service has ended its side; the user learns that when it has read what came before. */
   #hasEnded = false;
   #isOver = false;
-  waitingBytes = 0;
   isTouched = false;
   readCountAtStart = 0;
   readonly hasHead = true;
@@ -26,9 +25,14 @@ export class Http2Tunnel implements WebSocketTransport, StreamUser {
   constructor(carrier: StreamCarrier, stream: Http2Stream) {
     this.#carrier = carrier;
     this.#stream = stream;
+    this.#queue = new SendQueue((bytes) => carrier.send(stream, bytes));
   }
 
   // ── WebSocketTransport ─────────────────────────────────────────────────────────────────────────────────────────
+
+  get waitingBytes(): number {
+    return this.#queue.byteCount;
+  }
 
   start(user: TransportUser): void {
     this.#user = user;
@@ -36,15 +40,15 @@ export class Http2Tunnel implements WebSocketTransport, StreamUser {
 
   write(bytes: Uint8Array): void {
     if (this.#isOver || this.#isEnding) return;
+    const isNext = this.#queue.isEmpty;
     this.#queue.push(bytes);
-    this.waitingBytes += bytes.length;
-    if (this.#queue.length === 1) this.#flush();
+    if (isNext) this.#queue.flush();
   }
 
   end(): void {
     if (this.#isOver || this.#isEnding) return;
     this.#isEnding = true;
-    if (this.#queue.length === 0) this.#carrier.endRequest(this.#stream, NO_TRAILERS);
+    if (this.#queue.isEmpty) this.#carrier.endRequest(this.#stream, NO_TRAILERS);
   }
 
   destroy(): void {
@@ -83,8 +87,8 @@ export class Http2Tunnel implements WebSocketTransport, StreamUser {
   }
 
   writable(): void {
-    this.#flush();
-    if (this.#queue.length > 0 || this.#isOver) return;
+    this.#queue.flush();
+    if (!this.#queue.isEmpty || this.#isOver) return;
     if (this.#isEnding) this.#carrier.endRequest(this.#stream, NO_TRAILERS);
     else this.#user?.drained();
   }
@@ -105,25 +109,11 @@ export class Http2Tunnel implements WebSocketTransport, StreamUser {
     this.destroy();
   }
 
-  #flush(): void {
-    while (this.#queue.length > 0 && !this.#isOver) {
-      const bytes = this.#queue[0] as Uint8Array;
-      const taken = this.#carrier.send(this.#stream, bytes);
-      this.waitingBytes -= taken;
-      if (taken < bytes.length) {
-        this.#queue[0] = bytes.subarray(taken);
-        return;
-      }
-      this.#queue.shift();
-    }
-  }
-
   /** False: it was over before. */
   #over(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
-    this.#queue = [];
-    this.waitingBytes = 0;
+    this.#queue.clear();
     return true;
   }
 }

@@ -1,8 +1,7 @@
 /** The client's half of the opening handshake (RFC 6455 §4.1): a key, and whether a 101 may be believed. */
 import { createHash, randomBytes } from "node:crypto";
 import { type HeaderList, headerValue, removeHeader } from "../engine/model/request.js";
-
-const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+import { acceptSource } from "../wire/websocket/handshake.js";
 
 export function createWebSocketKey(): string {
   return randomBytes(16).toString("base64");
@@ -13,9 +12,7 @@ export function createWebSocketKey(): string {
  * @param key the one that was sent @param request the fields that were sent @param response the fields of the 101
  */
 export function handshakeProblem(key: string, request: readonly string[], response: readonly string[]): string | null {
-  const expected = createHash("sha1")
-    .update(key + GUID)
-    .digest("base64");
+  const expected = createHash("sha1").update(acceptSource(key)).digest("base64");
   if (onlyValue(response, "sec-websocket-accept") !== expected) return "Sec-WebSocket-Accept does not match the key";
   return negotiationProblem(request, response);
 }

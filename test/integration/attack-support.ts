@@ -163,17 +163,6 @@ export function residentMiB(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1] ?? 0) / 1024;
 }
 
-/**
- * Connections that the kernel has reset because TCP has used up the memory of the whole machine (`net.ipv4.tcp_mem`), for
- * whatever program: transfers that break off meanwhile are not the gateway's doing.
- */
-export function tcpMemoryAborts(): number {
-  const [names, values] = readFileSync("/proc/net/netstat", "latin1")
-    .split("\n", 2)
-    .map((line) => line.split(" "));
-  return Number(values?.[names?.indexOf("TCPAbortOnMemory") ?? -1] ?? 0);
-}
-
 /** CPU time of a process, in hundredths of a second. */
 export function cpuTicks(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]?.split(" ") ?? [];

@@ -8,7 +8,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { type Principal, RequestHead } from "../../src/engine/model/request.js";
-import { type GatePolicy, gate } from "../../src/listeners/uws/gate.js";
+import type { HeadPolicy } from "../../src/listeners/head-rules.js";
+import { gate } from "../../src/listeners/uws/gate.js";
 import { encodeHead, withField } from "../../src/listeners/uws/response-head.js";
 import { localReply } from "../../src/proxy/local-reply.js";
 import { type Filter, refuse, respondWith } from "../../src/proxy/ports.js";
@@ -95,7 +96,7 @@ describe("every object of a request", () => {
 
   it("has one hidden class when it is an object literal or a verdict, too", () => {
     const literals = new ShapeWatch();
-    const policy: GatePolicy = { scheme: "http", maxBodyBytes: 10, maxHeaderBytes: 1000, refuseUnderscoreHeaders: true };
+    const policy: HeadPolicy = { scheme: "http", maxBodyBytes: 10, maxHeaderBytes: 1000, refuseUnderscoreHeaders: true };
     const fields = [[], ["host", "a"], ["host", "a", "content-length", "5"], ["host", "a", "content-length", "50"]];
     for (const headers of [...fields, ["host", "a", "transfer-encoding", "gzip"], ["host", "a", "connection", "close"]]) {
       const verdict = literals.show(

@@ -2,19 +2,20 @@
 import assert from "node:assert/strict";
 import { connect } from "node:http2";
 import { it } from "node:test";
+import { HeadVerdict } from "../../src/listeners/head-rules.js";
 import { Http1Connection } from "../../src/listeners/wire/http1-connection.js";
 import { Http1Response } from "../../src/listeners/wire/http1-response.js";
-import { Http2Output } from "../../src/listeners/wire/http2-output.js";
 import { Http2Response } from "../../src/listeners/wire/http2-response.js";
 import { Http2Session } from "../../src/listeners/wire/http2-session.js";
 import { UploadClock } from "../../src/listeners/wire/upload-clock.js";
+import { OutputPump } from "../../src/wire/http2/output-pump.js";
 import { connectRaw } from "../support/raw-socket.js";
 import { ShapeWatch } from "../support/shape-watch.js";
 import { reply, type Seen } from "./uws-harness.js";
 import { startWireHarness, type WireHarness } from "./wire-harness.js";
 
 const watch = new ShapeWatch();
-const WATCHED = { Http1Connection, Http1Response, Http2Output, Http2Response, Http2Session, UploadClock };
+const WATCHED = { HeadVerdict, Http1Connection, Http1Response, OutputPump, Http2Response, Http2Session, UploadClock };
 for (const [label, watched] of Object.entries(WATCHED)) watch.watchClass(label, watched);
 
 const PIECE = Buffer.alloc(100_000, "x");
@@ -103,7 +104,7 @@ it("every object of a connection and of a request has one hidden class from cons
     Http1Response: 9,
     Http2Session: 7,
     Http2Response: 7,
-    Http2Output: 7,
+    OutputPump: 7,
   })) {
     assert.ok(watch.count(label) >= atLeast, `${label}: ${watch.count(label)}`);
   }

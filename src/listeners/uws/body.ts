@@ -11,9 +11,9 @@
  */
 import type { ErrorCode } from "../../engine/model/errors.js";
 import type { DownstreamHandler, Timer, Timers } from "../../proxy/ports.js";
+import { UploadPace } from "../upload-pace.js";
 import type { UwsResponse } from "./addon.js";
 import { type HeldBudget, HeldBytes, SMALL_PIECE_BYTES } from "./held-bytes.js";
-import { UploadPace } from "./upload-pace.js";
 
 /** uWebSockets.js drops uploads below 16 KB/s, or silent ones, 10 to 14 s after it last re-armed its timer. */
 const REARM_MS = 4_000;

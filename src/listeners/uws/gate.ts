@@ -5,18 +5,21 @@
  */
 import type { ErrorCode } from "../../engine/model/errors.js";
 import { type HeaderList, RequestHead } from "../../engine/model/request.js";
+import {
+  CONTROL,
+  checkMethod,
+  checkTarget,
+  cleanRefusedHead,
+  type HeadPolicy,
+  type HeadVerdict,
+  HOST,
+  NAME_WITH_UNDERSCORE,
+  refuseName,
+} from "../head-rules.js";
 import { readUpgrade, type UpgradeRequest } from "./upgrade.js";
 
-export interface GatePolicy {
-  readonly scheme: "http" | "https";
-  /** 0: unlimited. */
-  readonly maxBodyBytes: number;
-  readonly maxHeaderBytes: number;
-  readonly refuseUnderscoreHeaders: boolean;
-}
-
 /** The outcome for one request; `code` is null when it may enter. */
-export class GateVerdict {
+export class GateVerdict implements HeadVerdict {
   readonly head: RequestHead;
   code: ErrorCode | null = null;
   detail = "";
@@ -48,16 +51,8 @@ export class GateVerdict {
 }
 
 const NAME = /^[!#$%&'*+\-.^`|~0-9a-z]+$/;
-const NAME_WITH_UNDERSCORE = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 const ODD_IN_VALUE = /[^\t\x20-\x7e]/;
-const CONTROL = /[\x00-\x08\x0a-\x1f\x7f\ufffd]/;
-const ODD_IN_TARGET = /[^\x21-\x22\x24-\x7e]/;
-const FORBIDDEN_IN_TARGET = /[\x00-\x20#\x7f\ufffd]/;
-const NON_ASCII_RUN = /[\x80-\uffff]+/g;
-const METHOD = /^[A-Z](?:[A-Z-]{0,30}[A-Z])?$/;
-const METHOD_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const CONTENT_LENGTH = /^[0-9]{1,15}$/;
-const HOST = /^(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,254}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/;
 const CLOSE_TOKEN = /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i;
 
 /** Bytes of the request line and the empty line besides method and target. */
@@ -68,7 +63,7 @@ const FIELD_OVERHEAD = 4;
 /**
  * @param headers as uWebSockets.js gave them (UTF-8 decoded); becomes the head's list: latin1, without framing fields
  */
-export function gate(method: string, path: string, query: string | undefined, headers: HeaderList, policy: GatePolicy): GateVerdict {
+export function gate(method: string, path: string, query: string | undefined, headers: HeaderList, policy: HeadPolicy): GateVerdict {
   const verdict = new GateVerdict(new RequestHead(method, policy.scheme, "", path, query, headers));
   checkMethod(verdict, method);
   checkTarget(verdict);
@@ -82,40 +77,7 @@ export function gate(method: string, path: string, query: string | undefined, he
   return verdict;
 }
 
-export function checkMethod(verdict: GateVerdict, method: string): void {
-  if (method === "GET" || method === "POST") return;
-  if (!METHOD_TOKEN.test(method)) verdict.refuse("bad-request", "malformed method");
-  else if (!METHOD.test(method) || method === "CONNECT" || method === "TRACE") {
-    verdict.refuse("method-not-supported", "this method is not supported");
-  }
-}
-
-export function checkTarget(verdict: GateVerdict): void {
-  const { head } = verdict;
-  const { path, query } = head;
-  // `//host/…` may be taken for an authority by whoever resolves it later.
-  if (path.charCodeAt(0) !== 0x2f || path.charCodeAt(1) === 0x2f) verdict.refuse("bad-request", "malformed request target");
-  if (ODD_IN_TARGET.test(path)) head.path = asciiTarget(verdict, path);
-  if (query !== undefined && query !== "" && ODD_IN_TARGET.test(query)) head.query = asciiTarget(verdict, query);
-}
-
-/** Raw UTF-8 in a target is not valid (RFC 3986) but sent by sloppy clients: percent-encoded it means the same. */
-function asciiTarget(verdict: GateVerdict, text: string): string {
-  const encoded = FORBIDDEN_IN_TARGET.test(text) ? null : percentEncode(text);
-  if (encoded !== null) return encoded;
-  verdict.refuse("bad-request", "forbidden character in the request target");
-  return text;
-}
-
-function percentEncode(text: string): string | null {
-  try {
-    return text.replace(NON_ASCII_RUN, encodeURIComponent);
-  } catch {
-    return null; // lone surrogate
-  }
-}
-
-function checkFields(verdict: GateVerdict, policy: GatePolicy): void {
+function checkFields(verdict: GateVerdict, policy: HeadPolicy): void {
   const { head } = verdict;
   const { headers } = head;
   const namePattern = policy.refuseUnderscoreHeaders ? NAME : NAME_WITH_UNDERSCORE;
@@ -193,11 +155,6 @@ function readContentLength(verdict: GateVerdict, value: string): void {
   head.hasZeroLength = length === 0;
 }
 
-export function refuseName(verdict: GateVerdict, name: string): void {
-  const isUnderscore = NAME_WITH_UNDERSCORE.test(name);
-  verdict.refuse("bad-request", isUnderscore ? "header names with an underscore are refused" : "malformed header name");
-}
-
 /**
  * The addon decodes values as UTF-8; encoding them again gives the bytes that were sent, as latin1 text. What was no
  * UTF-8 has become U+FFFD and is lost: passing it on would forward something the client did not send.
@@ -206,22 +163,4 @@ function byteString(verdict: GateVerdict, value: string): string {
   const bytes = Buffer.from(value, "utf8").toString("latin1");
   if (CONTROL.test(value) || bytes.includes("\xef\xbf\xbd")) verdict.refuse("bad-request", "forbidden character in a header value");
   return bytes;
-}
-
-/** A refused head still goes to logs and to the local reply: it must hold nothing that could hurt there. */
-export function cleanRefusedHead(head: RequestHead): void {
-  const { headers } = head;
-  let kept = 0;
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string;
-    const value = headers[i + 1] as string;
-    if (CONTROL.test(value) || !NAME_WITH_UNDERSCORE.test(name)) continue;
-    headers[kept++] = name;
-    headers[kept++] = value;
-  }
-  headers.length = kept;
-  if (!METHOD_TOKEN.test(head.method)) head.method = "-";
-  if (!HOST.test(head.authority)) head.authority = "";
-  head.path = head.path.replace(/[^\x21-\x7e]/g, "?");
-  if (head.query !== undefined) head.query = head.query.replace(/[^\x21-\x7e]/g, "?");
 }

@@ -5,6 +5,7 @@
 import { type AddressInfo, createServer } from "node:net";
 import type { ListenerSpec, ListenerTlsSpec } from "../../engine/model/snapshot.js";
 import type { Acceptor, ConnectionRefusal, SocketBudget, Timers } from "../../proxy/ports.js";
+import type { HeadPolicy } from "../head-rules.js";
 import {
   loadUws,
   type Uws,
@@ -17,7 +18,7 @@ import {
 import { ALWAYS_YOUNG, AppRing, type AppSlot } from "./app-ring.js";
 import { type BodyLimits, RequestBody } from "./body.js";
 import { CorkDonor } from "./cork-donor.js";
-import type { GatePolicy, GateVerdict } from "./gate.js";
+import type { GateVerdict } from "./gate.js";
 import { textOfAddress } from "./remote-address.js";
 import { readRequest } from "./request-reader.js";
 import { ResponseWriter, type WriterContext } from "./response-writer.js";
@@ -103,7 +104,7 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   readonly #app: UwsApp;
   /** Null when connections may grow as old as they like. */
   readonly #ring: AppRing | null;
-  readonly #gatePolicy: GatePolicy;
+  readonly #gatePolicy: HeadPolicy;
   readonly #bodyLimits: BodyLimits;
   #socket: UwsListenSocket | null = null;
   #isClosed = false;

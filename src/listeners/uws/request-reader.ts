@@ -3,8 +3,9 @@
  * has returned. One pass over the fields; the addon keeps wire order and duplicates and lower-cases names.
  */
 import type { HeaderList } from "../../engine/model/request.js";
+import type { HeadPolicy } from "../head-rules.js";
 import type { UwsRequest, UwsResponse } from "./addon.js";
-import { type GatePolicy, type GateVerdict, gate } from "./gate.js";
+import { type GateVerdict, gate } from "./gate.js";
 import { textOfAddress } from "./remote-address.js";
 
 let collected: HeaderList = [];
@@ -14,7 +15,7 @@ function collect(name: string, value: string): void {
   collected.push(name, value);
 }
 
-export function readRequest(req: UwsRequest, res: UwsResponse, policy: GatePolicy): GateVerdict {
+export function readRequest(req: UwsRequest, res: UwsResponse, policy: HeadPolicy): GateVerdict {
   const headers: HeaderList = [];
   collected = headers;
   req.forEach(collect);

@@ -3,6 +3,7 @@
  * right length, whatever else it says. Any other upgrade, h2c included, is ignored (RFC 9110 §7.8). Pure.
  */
 import type { RequestHead } from "../../engine/model/request.js";
+import { isWebSocketKey } from "../../wire/websocket/handshake.js";
 
 export type UpgradeFlaw = "malformed" | "version";
 
@@ -15,12 +16,6 @@ export interface UpgradeRequest {
 
 const WEBSOCKET_TOKEN = /(?:^|,)[ \t]*websocket[ \t]*(?:\/|,|$)/i;
 const UPGRADE_TOKEN = /(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)/i;
-/** Base64 of 16 bytes. */
-const KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
-
-export function isWebSocketKey(text: string): boolean {
-  return KEY.test(text);
-}
 
 /** Null when nothing of the kind is asked for. */
 export function readUpgrade(head: RequestHead): UpgradeRequest | null {

@@ -9,7 +9,7 @@ import type { Latin1Bytes } from "../../wire/http1/bytes.js";
 import type { IncomingRequest } from "../../wire/http1/incoming-request.js";
 import type { Refusal } from "../../wire/http1/refusal.js";
 import { type RequestEvents, RequestParser } from "../../wire/http1/request-parser.js";
-import type { GateVerdict } from "../uws/gate.js";
+import type { HeadVerdict } from "../head-rules.js";
 import type { Client } from "./client.js";
 import { Deadline } from "./deadline.js";
 import { Http1Response, type Http1ResponseOwner } from "./http1-response.js";
@@ -259,7 +259,7 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
     this.#response?.handler?.onBody(bytes === 0 ? EMPTY : gathering.subarray(0, bytes), isLast);
   }
 
-  #open(request: IncomingRequest, verdict: GateVerdict, webSocketKey = ""): void {
+  #open(request: IncomingRequest, verdict: HeadVerdict, webSocketKey = ""): void {
     const { acceptor } = this.#context;
     const response = new Http1Response(this, request);
     response.webSocketKey = webSocketKey;
@@ -287,7 +287,7 @@ export class Http1Connection implements ProtocolConnection, RequestEvents, Http1
     this.#open(request, refusedHead(head, this.#client, isLate ? refusal : codeOf(refusal), detail));
   }
 
-  #failBody(code: Parameters<GateVerdict["refuse"]>[0], detail: string): void {
+  #failBody(code: Parameters<HeadVerdict["refuse"]>[0], detail: string): void {
     if (this.#isDiscarding) return;
     this.#deliver(false);
     this.#isDiscarding = true;

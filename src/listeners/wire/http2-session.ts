@@ -8,11 +8,11 @@ import type { Latin1Bytes } from "../../wire/http1/bytes.js";
 import { Http2Connection } from "../../wire/http2/connection.js";
 import { INTERNAL_ERROR, NO_ERROR } from "../../wire/http2/error-codes.js";
 import type { Http2Events, Http2RequestHead, Http2ResponseHead } from "../../wire/http2/events.js";
+import { OutputPump } from "../../wire/http2/output-pump.js";
 import type { Http2Stream } from "../../wire/http2/stream.js";
-import type { GateVerdict } from "../uws/gate.js";
+import type { HeadVerdict } from "../head-rules.js";
 import type { Client } from "./client.js";
 import { Deadline } from "./deadline.js";
-import { Http2Output } from "./http2-output.js";
 import { Http2Response, type Http2ResponseOwner } from "./http2-response.js";
 import { outgoingFields } from "./outgoing-fields.js";
 import { OutputWatch } from "./output-watch.js";
@@ -35,7 +35,7 @@ export class Http2Session implements ProtocolConnection, Http2Events, Http2Respo
   readonly #owner: SocketOwner;
   readonly #client: Client;
   readonly #codec: Http2Connection;
-  readonly #output: Http2Output;
+  readonly #output: OutputPump;
   readonly #watch: OutputWatch;
   readonly #responses = new Set<Http2Response>();
   /** Idle, silence, and the end of the connection. */
@@ -56,7 +56,7 @@ export class Http2Session implements ProtocolConnection, Http2Events, Http2Respo
     this.#client = client;
     this.context = context;
     this.#codec = new Http2Connection("server", context.http2Limits, this);
-    this.#output = new Http2Output(socket, this.#codec, () => this.#flush());
+    this.#output = new OutputPump(socket, this.#codec, { onWritten: () => this.#flush(), allocate: Buffer.allocUnsafe });
     this.#watch = new OutputWatch(socket);
     this.#deadline = new Deadline(context.timers, () => this.#run(onDeadline));
     this.#deadline.set(context.wire.requestHeaderMs);
@@ -146,7 +146,7 @@ export class Http2Session implements ProtocolConnection, Http2Events, Http2Respo
     this.#open(new Http2Response(this, stream, false, false), verdict);
   }
 
-  #open(response: Http2Response, { head, code, detail }: GateVerdict): void {
+  #open(response: Http2Response, { head, code, detail }: HeadVerdict): void {
     const { acceptor, wire } = this.context;
     response.stream.owner = response;
     this.#responses.add(response);

@@ -3,6 +3,7 @@
  * waits here; what has come is paid back to the client's windows when the WebSocket has read it.
  */
 import { CANCEL } from "../../wire/http2/error-codes.js";
+import { SendQueue } from "../../wire/http2/send-queue.js";
 import type { Http2Stream } from "../../wire/http2/stream.js";
 import type { Http2ResponseOwner } from "./http2-response.js";
 import type { WebSocketTransport } from "./web-socket.js";
@@ -14,31 +15,34 @@ export class Http2Tunnel implements WebSocketTransport {
   readonly #stream: Http2Stream;
   /** The stream is of no use to the WebSocket any more. */
   readonly #onOver: () => void;
-  /** In order; the first one may have left in part. */
-  #queue: Uint8Array[] = [];
+  readonly #queue: SendQueue;
   #isEnding = false;
   #hasEnded = false;
   #isPaused = false;
   #unpaidBytes = 0;
   #isOver = false;
-  waitingBytes = 0;
 
   constructor(owner: Http2ResponseOwner, stream: Http2Stream, onOver: () => void) {
     this.#owner = owner;
     this.#stream = stream;
     this.#onOver = onOver;
+    this.#queue = new SendQueue((bytes) => owner.sendData(stream, bytes, false));
+  }
+
+  get waitingBytes(): number {
+    return this.#queue.byteCount;
   }
 
   write(bytes: Uint8Array): void {
     if (this.#isOver || this.#isEnding) return;
+    const isNext = this.#queue.isEmpty;
     this.#queue.push(bytes);
-    this.waitingBytes += bytes.length;
-    if (this.#queue.length === 1) this.flush();
+    if (isNext) this.flush();
   }
 
   end(): void {
     this.#isEnding = true;
-    if (this.#queue.length === 0) this.#sendEnd();
+    if (this.#queue.isEmpty) this.#sendEnd();
   }
 
   destroy(): void {
@@ -68,17 +72,8 @@ export class Http2Tunnel implements WebSocketTransport {
 
   /** The codec takes more. */
   flush(): void {
-    while (this.#queue.length > 0 && !this.#isOver) {
-      const bytes = this.#queue[0] as Uint8Array;
-      const taken = this.#owner.sendData(this.#stream, bytes, false);
-      this.waitingBytes -= taken;
-      if (taken < bytes.length) {
-        this.#queue[0] = bytes.subarray(taken);
-        return;
-      }
-      this.#queue.shift();
-    }
-    if (this.#isEnding) this.#sendEnd();
+    this.#queue.flush();
+    if (this.#isEnding && this.#queue.isEmpty) this.#sendEnd();
   }
 
   /** The stream is gone. */
@@ -96,8 +91,7 @@ export class Http2Tunnel implements WebSocketTransport {
 
   #over(): void {
     this.#isOver = true;
-    this.#queue = [];
-    this.waitingBytes = 0;
+    this.#queue.clear();
     this.#onOver();
   }
 }

@@ -1,17 +1,17 @@
 /**
- * The listener's policy for heads that a strict codec has let through: the same rules as on uWebSockets.js
- * (uws/gate.ts), and those that need TLS facts.
+ * The listener's policy for heads that a strict codec has let through: the same rules as everywhere
+ * (../head-rules.ts), and those that need TLS facts.
  */
 import type { ErrorCode } from "../../engine/model/errors.js";
 import type { RequestHead } from "../../engine/model/request.js";
-import { checkMethod, checkTarget, cleanRefusedHead, type GatePolicy, GateVerdict, refuseName } from "../uws/gate.js";
+import { checkMethod, checkTarget, cleanRefusedHead, type HeadPolicy, HeadVerdict, refuseName } from "../head-rules.js";
 import type { Client } from "./client.js";
 
 /** Fills in what only the connection knows, and judges. The verdict's `code` is null when the request may enter. */
-export function judgeHead(head: RequestHead, client: Client, policy: GatePolicy): GateVerdict {
+export function judgeHead(head: RequestHead, client: Client, policy: HeadPolicy): HeadVerdict {
   head.remoteAddress = client.address;
   head.peer = client.peer;
-  const verdict = new GateVerdict(head);
+  const verdict = new HeadVerdict(head);
   checkMethod(verdict, head.method);
   if (head.path === "*") verdict.refuse("route-not-found", "OPTIONS * concerns no route");
   else checkTarget(verdict);
@@ -25,16 +25,16 @@ export function judgeHead(head: RequestHead, client: Client, policy: GatePolicy)
 }
 
 /** A head that the codec refused: what is known of it goes to the log. */
-export function refusedHead(head: RequestHead, client: Client, code: ErrorCode, detail: string): GateVerdict {
+export function refusedHead(head: RequestHead, client: Client, code: ErrorCode, detail: string): HeadVerdict {
   head.remoteAddress = client.address;
   head.peer = client.peer;
-  const verdict = new GateVerdict(head);
+  const verdict = new HeadVerdict(head);
   verdict.refuse(code, detail);
   cleanRefusedHead(head);
   return verdict;
 }
 
-function checkNames(verdict: GateVerdict): void {
+function checkNames(verdict: HeadVerdict): void {
   const { headers } = verdict.head;
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;

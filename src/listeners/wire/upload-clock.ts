@@ -1,6 +1,6 @@
-/** How long a request body may take: as a whole, and at which rate (uws/upload-pace.ts). */
+/** How long a request body may take: as a whole, and at which rate (../upload-pace.ts). */
 import type { ListenerSpec } from "../../engine/model/snapshot.js";
-import { UploadPace } from "../uws/upload-pace.js";
+import { UploadPace } from "../upload-pace.js";
 
 /** The pace takes longer steps for our own delay. */
 const MAX_LOOK_MS = 4_000;

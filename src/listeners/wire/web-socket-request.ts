@@ -3,13 +3,13 @@
  * (RFC 8441 §5). Marks the head, or refuses; everything that is no such request is left alone.
  */
 import type { IncomingRequest } from "../../wire/http1/incoming-request.js";
-import type { GateVerdict } from "../uws/gate.js";
-import { isWebSocketKey } from "../uws/upgrade.js";
+import { isWebSocketKey } from "../../wire/websocket/handshake.js";
+import type { HeadVerdict } from "../head-rules.js";
 
 const VERSION = "13";
 
 /** Returns the client's key when it is to have a WebSocket, else "". */
-export function judgeUpgrade(verdict: GateVerdict, request: IncomingRequest): string {
+export function judgeUpgrade(verdict: HeadVerdict, request: IncomingRequest): string {
   const { head } = verdict;
   if (!request.upgrades.includes("websocket") || head.method !== "GET" || verdict.code !== null) return "";
   const keys = valuesOf(head.headers, "sec-websocket-key");
@@ -21,13 +21,13 @@ export function judgeUpgrade(verdict: GateVerdict, request: IncomingRequest): st
 }
 
 /** @param isEnd the stream, which would be the connection, has ended with its head */
-export function judgeConnect(verdict: GateVerdict, protocol: string, isEnd: boolean): void {
+export function judgeConnect(verdict: HeadVerdict, protocol: string, isEnd: boolean): void {
   if (isEnd) verdict.refuse("bad-request", "malformed WebSocket request");
   if (protocol !== "websocket") verdict.refuse("method-not-supported", "only WebSockets can be connected to");
   else verdict.head.isWebSocket = verdict.code === null && checkVersion(verdict);
 }
 
-function checkVersion(verdict: GateVerdict): boolean {
+function checkVersion(verdict: HeadVerdict): boolean {
   const versions = valuesOf(verdict.head.headers, "sec-websocket-version");
   if (versions.length === 1 && versions[0] === VERSION) return true;
   verdict.refuse("websocket-version", "Sec-WebSocket-Version must be 13");

@@ -9,6 +9,7 @@ import type { Timer, Timers } from "../../proxy/ports.js";
 import type { WebSocketEnd, WebSocketEvents } from "../../proxy/web-socket-ports.js";
 import { type EndpointEvents, type FrameCarrier, WebSocketEndpoint } from "../../wire/websocket/endpoint.js";
 import type { FrameRefusal } from "../../wire/websocket/frame-parser.js";
+import { acceptSource } from "../../wire/websocket/handshake.js";
 
 /** What carries the frames. Its news go to `read`, `drained` and `lost`. */
 export interface WebSocketTransport {
@@ -34,14 +35,11 @@ const HIGH_WATER_BYTES = 64 * 1024;
 /** From our close frame to the end of the connection. */
 const CLOSE_TIMEOUT_MS = 5_000;
 const MESSAGE_TOO_BIG = 1009;
-const ACCEPT_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const NOTHING = new Uint8Array(0);
 
 /** Sec-WebSocket-Accept (RFC 6455 §4.2.2). */
 export function acceptOf(key: string): string {
-  return createHash("sha1")
-    .update(key + ACCEPT_GUID)
-    .digest("base64");
+  return createHash("sha1").update(acceptSource(key)).digest("base64");
 }
 
 export class ClientWebSocket implements WebSocketEnd, FrameCarrier, EndpointEvents {

@@ -3,7 +3,7 @@ import type { ListenerSpec, WireSpec } from "../../engine/model/snapshot.js";
 import type { Acceptor, Timers } from "../../proxy/ports.js";
 import { DEFAULT_HTTP1_LIMITS, type Http1Limits } from "../../wire/http1/refusal.js";
 import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from "../../wire/http2/limits.js";
-import type { GatePolicy } from "../uws/gate.js";
+import type { HeadPolicy } from "../head-rules.js";
 
 /** Two reads from a service: with room for one only, streams that share a connection would stop at every read. */
 const MAX_PENDING_DATA_BYTES = 131_072;
@@ -21,7 +21,7 @@ export class WireContext {
   readonly onBug: (error: unknown) => void;
   readonly spec: ListenerSpec;
   readonly wire: WireSpec;
-  readonly policy: GatePolicy;
+  readonly policy: HeadPolicy;
   readonly http1Limits: Http1Limits;
   readonly http2Limits: Http2Limits;
   /** A client broke the rules of HTTP/2, or flooded us: its connection ends. */

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ERRORS } from "../../../../src/engine/model/errors.js";
-import { type GatePolicy, type GateVerdict, gate } from "../../../../src/listeners/uws/gate.js";
+import type { HeadPolicy } from "../../../../src/listeners/head-rules.js";
+import { type GateVerdict, gate } from "../../../../src/listeners/uws/gate.js";
 
-const POLICY: GatePolicy = { scheme: "http", maxBodyBytes: 1000, maxHeaderBytes: 16_384, refuseUnderscoreHeaders: true };
+const POLICY: HeadPolicy = { scheme: "http", maxBodyBytes: 1000, maxHeaderBytes: 16_384, refuseUnderscoreHeaders: true };
 
 function pass(method: string, path: string, query: string | undefined, fields: readonly string[], policy = POLICY): GateVerdict {
   return gate(method, path, query, [...fields], policy);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UploadPace } from "../../../../src/listeners/uws/upload-pace.js";
+import { UploadPace } from "../../../src/listeners/upload-pace.js";
 
 const RATE = 250;
 const LOOK_MS = 1_000;
