@@ -235,6 +235,7 @@ function compileService(service: Service, path: DocumentPath, { materials }: Com
     connectionAgeMs: milliseconds(service.timeouts.connectionAge),
     maxConnections: service.circuit.maxConnections,
     maxPendingRequests: service.circuit.maxPendingRequests,
+    maxSlowClientPercent: service.circuit.maxSlowClientPercent,
     maxWebSockets: service.circuit.maxWebSockets,
   };
 }

@@ -52,6 +52,11 @@ export class Attempt implements UpstreamHandler {
     this.#call?.resume();
   }
 
+  /** All of the request's body, or as much as is kept, waits for the service. */
+  bodyArrived(isWhole: boolean): void {
+    if (!this.isSent) this.#call?.bodyArrived(isWhole);
+  }
+
   /** Gives it up; nothing is reported any more. */
   abort(): void {
     if (this.#over()) this.#call?.abort();

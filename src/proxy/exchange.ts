@@ -47,6 +47,8 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
   #body: RequestBody | null;
   #isHeadSent = false;
   #isWaitingForDrain = false;
+  /** The service's side of it has been given up; the client learns it when it has taken what is on its way. */
+  #isCutOff = false;
   /** The attempt under way repeats the one before, at the same endpoint and for free: so it happens once. */
   #isRepetition = false;
   /** Endpoints that have failed, one per retry; null while there was none. */
@@ -219,6 +221,12 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     // HTTP/2 can tell that a request was not looked at: then it may be repeated whatever its method is.
     if (endpoint.target.version !== "http1") this.#body?.keepSent();
     attempt.start(this.#gateway.connector, upstreamRequest(this.request, isRepetition));
+    if (this.#body !== null) this.#tellHowMuchIsHere(this.#body);
+  }
+
+  /** Whoever waits for a connection waits behind those whose bodies are here. */
+  #tellHowMuchIsHere(body: RequestBody): void {
+    if (body.isComplete || body.isFull) this.#attempt?.bodyArrived(body.isComplete);
   }
 
   /** With no deadline of its own, an attempt may be silent for only so long. */
@@ -238,7 +246,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
   attemptError(code: ErrorCode, detail: string): void {
     const isSent = this.#attempt?.isSent !== false;
     this.#attempt = null;
-    if (this.#isHeadSent) return this.fail(code, detail);
+    if (this.#isHeadSent) return this.#breakOff(code, detail);
     this.#body?.detach();
     const mayRepeat = !isSent || (isUnprocessed(code) ? this.#hasWholeBody() : this.#canRepeat());
     // No retry, for the service was not asked. It may refuse again, and so it is asked once more only.
@@ -249,13 +257,21 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     else this.#startAttempt(endpoint, false);
   }
 
+  /** A slow reader that was told at once would be back at once. */
+  #breakOff(code: ErrorCode, detail: string): void {
+    if (code !== "slow-client" || !this.#isWaitingForDrain) return this.fail(code, detail);
+    this.#isCutOff = true;
+    this.#note(code, detail);
+  }
+
   attemptTimedOut(detail: string): void {
     this.#attempt?.giveUp("upstream-timeout", detail);
   }
 
   /** A client that does not take what waits for it is no fault of the service. */
   fellSilent(detail: string): void {
-    this.fail(this.#isWaitingForDrain ? "downstream-abort" : "upstream-timeout", detail);
+    if (this.#isCutOff) this.fail("slow-client", this.errorDetail);
+    else this.fail(this.#isWaitingForDrain ? "downstream-abort" : "upstream-timeout", detail);
   }
 
   /** The request may reach a service twice, and all of it is still here. */
@@ -383,12 +399,14 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     const bytes = this.bodyTransform === null ? chunk : this.bodyTransform.request(chunk, isLast);
     if (bytes === null) return this.fail("bad-request", "malformed body");
     this.#body.push(bytes, isLast);
+    this.#tellHowMuchIsHere(this.#body);
     if (isLast) this.#startDeadline();
   }
 
   onTrailers(trailers: HeaderList): void {
     if (this.#phase === "complete" || this.#body === null) return;
     this.#body.finish(trailers);
+    this.#tellHowMuchIsHere(this.#body);
     this.#startDeadline();
   }
 
@@ -398,6 +416,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
 
   onDrain(): void {
     if (!this.#isWaitingForDrain) return;
+    if (this.#isCutOff) return this.fail("slow-client", this.errorDetail);
     this.#timers.hasMoved = true;
     this.#isWaitingForDrain = false;
     this.#attempt?.resume();
@@ -406,7 +425,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
   onAbort(): void {
     if (this.#phase === "complete") return;
     if (this.#gateway.isClosing) this.#note("drain-timeout", "the drain timeout passed");
-    else this.#note("downstream-abort", "");
+    else if (!this.#isCutOff) this.#note("downstream-abort", "");
     this.#attempt?.abort();
     this.#complete();
   }

@@ -110,6 +110,11 @@ export interface UpstreamCall {
   /** Stop and resume the delivery of response bytes. */
   pause(): void;
   resume(): void;
+  /**
+   * Before `onConnected`: the request's body is here, all of it or as much as is kept. Whoever waits for a connection
+   * waits for the service now, no longer for the client.
+   */
+  bodyArrived(isWhole: boolean): void;
   /** Gives the attempt up; what carried it, a connection or a stream, is closed unless the exchange was complete. No further callbacks. */
   abort(): void;
 }

@@ -36,6 +36,16 @@ export class RequestBody {
     return !this.#hasForgotten;
   }
 
+  /** Nothing more comes. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  /** As much waits here as is kept; the client has been asked to stop. */
+  get isFull(): boolean {
+    return this.#isPaused;
+  }
+
   /** Whatever the method is: the next attempt may turn out not to have been looked at. */
   keepSent(): void {
     if (!this.#hasForgotten) this.#keepsSent = true;

@@ -102,6 +102,7 @@ class AnyVersionConnector implements UpstreamConnector {
 
 function asHttp1Call(call: Http2Call): Http1Call {
   const http1Call = createHttp1Call(call.request, call.handler);
+  http1Call.bodyState = call.bodyState;
   call.continueAs(http1Call);
   return http1Call;
 }

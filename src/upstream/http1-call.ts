@@ -6,6 +6,7 @@ import type { ErrorCode } from "../engine/model/errors.js";
 import type { HeaderList } from "../engine/model/request.js";
 import type { Timer, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../proxy/ports.js";
 import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
+import type { BodyState, WaitingCall } from "./waiting-calls.js";
 
 /** What carries the attempt at present: a connection, or the queue it waits in. */
 export interface Carrier {
@@ -13,10 +14,12 @@ export interface Carrier {
   endRequest(): void;
   pause(): void;
   resume(): void;
+  /** `call.bodyState` has changed. */
+  bodyArrived(call: Http1Call): void;
   abort(call: Http1Call): void;
 }
 
-export class Http1Call implements UpstreamCall {
+export class Http1Call implements UpstreamCall, WaitingCall {
   readonly request: UpstreamRequest;
   readonly handler: UpstreamHandler;
   /** Encoded request head; null: the request cannot be encoded. */
@@ -25,8 +28,8 @@ export class Http1Call implements UpstreamCall {
   readonly webSocketKey: string;
   /** Null before there is one and after the attempt is over. */
   carrier: Carrier | null = null;
-  /** Bounds the time in the queue. */
   waitTimer: Timer | null = null;
+  bodyState: BodyState;
   #isOver = false;
 
   constructor(request: UpstreamRequest, handler: UpstreamHandler, head: string | null, webSocketKey: string) {
@@ -34,6 +37,7 @@ export class Http1Call implements UpstreamCall {
     this.handler = handler;
     this.head = head;
     this.webSocketKey = webSocketKey;
+    this.bodyState = request.bodyLength === 0 ? "whole" : "partial";
   }
 
   write(chunk: Uint8Array): boolean {
@@ -54,6 +58,11 @@ export class Http1Call implements UpstreamCall {
 
   resume(): void {
     this.carrier?.resume();
+  }
+
+  bodyArrived(isWhole: boolean): void {
+    this.bodyState = isWhole ? "whole" : "full";
+    this.carrier?.bodyArrived(this);
   }
 
   abort(): void {

@@ -3,6 +3,7 @@
  * carry another. It never repeats anything and never waits for the caller: both are the proxy's business.
  */
 import type { Socket } from "node:net";
+import { performance } from "node:perf_hooks";
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
 import type { ErrorCode } from "../engine/model/errors.js";
 import { type HeaderList, headerValue } from "../engine/model/request.js";
@@ -15,6 +16,7 @@ import type { Carrier, Http1Call } from "./http1-call.js";
 import type { OpenedSocket, ReadBuffer, TlsClient } from "./open-socket.js";
 import { openSocket, READ_BUFFER_BYTES } from "./open-socket.js";
 import { RequestSender } from "./request-sender.js";
+import type { ClientBound, SlowClients } from "./slow-clients.js";
 import type { ConnectionStage } from "./socket-errors.js";
 import { describeSocketError, socketErrorCode } from "./socket-errors.js";
 import { SocketTransport } from "./socket-transport.js";
@@ -27,8 +29,11 @@ const HTTP1 = ["http/1.1"];
 export interface ConnectionOwner {
   readonly target: UpstreamTarget;
   readonly timers: Timers;
+  readonly slowClients: SlowClients;
   /** Null for plain TCP. Throws when the CA bundle cannot be parsed. */
   tlsClient(): TlsClient | null;
+  /** An upload is complete or over, as far as its client is concerned. */
+  uploadEnded(): void;
   /** `connection` is free for another exchange. */
   release(connection: Http1Connection): void;
   hasRoomForWebSocket(): boolean;
@@ -42,7 +47,7 @@ export interface ConnectionOwner {
 /** `settling`: the response is complete, but more bytes may come with the same read; not yet for others to use. */
 type State = ConnectionStage | "settling" | "idle" | "upgraded" | "closed";
 
-export class Http1Connection implements Carrier, ResponseEvents {
+export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
   readonly #pool: ConnectionOwner;
   readonly #socket: Socket;
   readonly #isTls: boolean;
@@ -67,6 +72,11 @@ export class Http1Connection implements Carrier, ResponseEvents {
   /** Has taken the socket over. */
   #webSocket: ServiceWebSocket | null = null;
   #upgradeHeaders: HeaderList = [];
+  /** Not whole numbers, so that the object keeps its shape when a time is set. */
+  stoppedAtMs = Number.NaN;
+  uploadingSinceMs = Number.NaN;
+  /** Its upload counts among those that may wait for their clients. */
+  #isUploading = false;
   /** Writing has failed: nothing that ends now has ended in good order. */
   #writeError: Error | null = null;
   #guardsWrites = false;
@@ -90,7 +100,9 @@ export class Http1Connection implements Carrier, ResponseEvents {
     this.#listen();
     if (opened === null) this.#connect();
     else this.#state = "settling";
-    if (call !== null) call.carrier = this;
+    if (call === null) return;
+    call.carrier = this;
+    this.#startUpload(call);
   }
 
   get isIdle(): boolean {
@@ -106,7 +118,10 @@ export class Http1Connection implements Carrier, ResponseEvents {
     this.#hasResponseBytes = false;
     call.carrier = this;
     this.#parser.start(call.request.method, call.webSocketKey !== "");
-    if (call.request.bodyLength !== 0) this.#guardWrites();
+    if (call.request.bodyLength !== 0) {
+      this.#guardWrites();
+      this.#startUpload(call);
+    }
     this.#sender.start(call.head ?? "", call.request.bodyLength);
     call.handler.onConnected();
   }
@@ -124,9 +139,16 @@ export class Http1Connection implements Carrier, ResponseEvents {
     this.#checkUse();
   }
 
+  /** While it is being connected. */
+  bodyArrived({ bodyState }: Http1Call): void {
+    if (this.#isUploading && bodyState === "whole") this.#endUpload();
+  }
+
   pause(): void {
     if (this.#isPaused || this.#state !== "open") return;
     this.#isPaused = true;
+    this.stoppedAtMs = performance.now();
+    this.#pool.slowClients.readerStopped(this);
     if (this.#isReading) this.#socket.pause();
     this.#isReading = false;
   }
@@ -134,6 +156,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
+    this.#pool.slowClients.readerWentOn(this);
     // Not from in here: the caller does not expect to be called back while it says this.
     if (this.#leftover !== null) setImmediate(deliverLeftover, this);
     else this.#read();
@@ -151,11 +174,45 @@ export class Http1Connection implements Carrier, ResponseEvents {
     this.#timer.cancel();
     this.#ageTimer?.cancel();
     this.#leftover = null;
+    this.#leaveSlowClients();
     this.#socket.destroy();
     const call = this.#call;
     this.#call = null;
     this.#pool.remove(this);
     call?.fail("upstream-closed", detail);
+  }
+
+  // ── ClientBound ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get uploadedBytes(): number {
+    return this.#sender.sentBytes;
+  }
+
+  get isHeldUpByService(): boolean {
+    return this.#state !== "open" || this.#sender.isFull;
+  }
+
+  cutOff(detail: string): void {
+    this.#fail("slow-client", detail);
+  }
+
+  #startUpload(call: Http1Call): void {
+    if (call.bodyState === "whole") return;
+    this.#isUploading = true;
+    this.uploadingSinceMs = performance.now();
+    this.#pool.slowClients.uploadStarted(this);
+  }
+
+  #endUpload(): void {
+    this.#isUploading = false;
+    this.#pool.slowClients.uploadEnded(this);
+    this.#pool.uploadEnded();
+  }
+
+  #leaveSlowClients(): void {
+    if (!this.#isUploading && !this.#isPaused) return;
+    this.#isUploading = false;
+    this.#pool.slowClients.left(this);
   }
 
   // ── ResponseEvents ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -169,6 +226,8 @@ export class Http1Connection implements Carrier, ResponseEvents {
       this.#upgradeHeaders = headers;
       return false;
     }
+    // The service talks while it listens: from here on it knows itself how long that may last.
+    if (this.#isUploading) this.#endUpload();
     this.#call?.handler.onHead(status, headers, bodyLength);
     return this.#mayGoOn();
   }
@@ -355,6 +414,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
     const protocol = headerValue(headers, "sec-websocket-protocol") ?? "";
     const webSocket = new ServiceWebSocket(new SocketTransport(this.#socket), this.#pool, protocol, early);
     this.#webSocket = webSocket;
+    this.#leaveSlowClients();
     // An armed timer would keep all of this until it fires.
     this.#timer.cancel();
     this.#ageTimer?.cancel();
@@ -387,6 +447,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
       this.close();
       return;
     }
+    this.#leaveSlowClients();
     this.#isPaused = false;
     this.#read();
     this.#state = "idle";
@@ -421,6 +482,7 @@ export class Http1Connection implements Carrier, ResponseEvents {
 
   /** More or less body than announced, or before `onConnected`: nothing sent after that could be trusted. */
   #checkUse(): void {
+    if (this.#isUploading && this.#sender.isComplete) this.#endUpload();
     if (!this.#sender.isMisused && this.#state === "open") return;
     const call = this.#call;
     this.#call = null;

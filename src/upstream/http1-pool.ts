@@ -1,17 +1,21 @@
 /**
  * The connections to one target: the last one used is the first one reused, so that a shrinking load lets the others
- * grow old. Requests that find none wait in order of arrival, a bounded number of them for a bounded time.
+ * grow old. Requests that find none wait in order of arrival, a bounded number of them for a bounded time; those whose
+ * bodies are not here yet have only a share of the connections and wait behind the others.
  */
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
-import type { Timers } from "../proxy/ports.js";
+import type { ErrorCode } from "../engine/model/errors.js";
+import type { Timer, Timers } from "../proxy/ports.js";
 import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 import type { Carrier, Http1Call } from "./http1-call.js";
 import type { ConnectionOwner } from "./http1-connection.js";
 import { Http1Connection } from "./http1-connection.js";
 import type { OpenedSocket, TlsClient } from "./open-socket.js";
 import { createTlsClient } from "./open-socket.js";
+import { SlowClients, shareOf } from "./slow-clients.js";
 import { describeSocketError } from "./socket-errors.js";
 import type { IdleHolder, UpstreamSockets } from "./upstream-sockets.js";
+import { GATHERING_MS, RELIEF_MS, WaitingCalls } from "./waiting-calls.js";
 
 export interface PoolOwner {
   readonly timers: Timers;
@@ -27,7 +31,10 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
   /** Idle ones, the most recently used last. */
   readonly #idle: Http1Connection[] = [];
   readonly #connections = new Set<Http1Connection>();
-  readonly #waiting = new Set<Http1Call>();
+  readonly slowClients = new SlowClients();
+  readonly #waiting = new WaitingCalls<Http1Call>();
+  #reliefTimer: Timer | null = null;
+  #isReliefDue = false;
   readonly #webSockets = new Set<UpstreamWebSocket>();
   #tls: TlsClient | null = null;
 
@@ -71,27 +78,39 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
   }
 
   start(call: Http1Call): void {
-    const { isFresh } = call.request;
     if (call.webSocketKey !== "" && !this.hasRoomForWebSocket()) {
       call.failLater("upstream-overflow", `${this.#webSockets.size} WebSockets open`);
       return;
     }
-    const connection = isFresh ? undefined : this.#idle.pop();
-    if (connection !== undefined) connection.begin(call);
-    else if (this.#mayOpen()) this.#open(call);
-    else if (isFresh && this.#idle.length > 0) this.#replaceOldest(call);
+    const isAdmitted = call.bodyState === "whole" || this.#admitsUpload();
+    if (isAdmitted && this.#hasPlace()) this.#place(call);
     else if (this.#connections.size === 0) this.#refuse(call);
-    else if (this.#waiting.size < this.target.maxPendingRequests) this.#wait(call);
-    else call.failLater("upstream-overflow", `${this.#connections.size} connections busy, ${this.#waiting.size} requests waiting`);
+    else if (call.bodyState !== "whole") this.#waitForBody(call);
+    else if (this.#waiting.wholeCount < this.target.maxPendingRequests) this.#wait(call, this.target.connectTimeoutMs);
+    else call.failLater("upstream-overflow", this.#busy());
+  }
+
+  /** More of the body of a call that waits is here. */
+  bodyArrived(call: Http1Call): void {
+    this.#waiting.promote(call);
+    call.waitTimer?.arm(this.target.connectTimeoutMs);
+    const isNext = this.#waiting.next(this.#admitsUpload()) === call;
+    if (!isNext || !this.#hasPlace()) return this.#relieveSoon();
+    this.#waiting.leave(call);
+    this.#place(call);
+  }
+
+  uploadEnded(): void {
+    if (this.#waiting.uploadCount > 0) this.#relieveSoon();
   }
 
   /** `connection` is free again. */
   release(connection: Http1Connection): void {
-    const call = this.#firstWaiting();
+    const call = this.#nextWaiting();
     if (call === undefined) this.#idle.push(connection);
     else if (call.request.isFresh || this.#connections.size > this.target.maxConnections) connection.close();
     else {
-      this.#leaveQueue(call);
+      this.#waiting.leave(call);
       connection.begin(call);
     }
   }
@@ -122,7 +141,9 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
   }
 
   #reportWhenEmpty(): void {
-    if (this.#connections.size === 0 && this.#webSockets.size === 0) this.#owner.emptied(this);
+    if (this.#connections.size > 0 || this.#webSockets.size > 0) return;
+    this.#reliefTimer?.cancel();
+    this.#owner.emptied(this);
   }
 
   closeOldestIdle(): boolean {
@@ -133,16 +154,39 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
 
   /** Everything fails at once, waiting or under way. */
   closeAll(): void {
-    for (const call of this.#waiting) {
-      this.#leaveQueue(call);
-      call.failLater("upstream-closed", "connector closed");
-    }
+    for (const call of this.#waiting.all()) this.#drop(call, "upstream-closed", "connector closed");
     for (const connection of this.#connections) connection.close("connector closed");
     for (const socket of this.#webSockets) socket.abort();
   }
 
   #mayOpen(): boolean {
     return this.#connections.size < this.target.maxConnections && this.#owner.sockets.hasRoom(this);
+  }
+
+  #hasPlace(): boolean {
+    return this.#idle.length > 0 || this.#mayOpen();
+  }
+
+  /** Only with `#hasPlace`. */
+  #place(call: Http1Call): void {
+    const { isFresh } = call.request;
+    const connection = isFresh ? undefined : this.#idle.pop();
+    if (connection !== undefined) connection.begin(call);
+    else if (isFresh && !this.#mayOpen()) this.#replaceOldest(call);
+    else this.#open(call);
+  }
+
+  /** Another body that is not here yet may have a connection. */
+  #admitsUpload(): boolean {
+    return this.slowClients.uploads < this.#uploadShare();
+  }
+
+  #uploadShare(): number {
+    return shareOf(this.target.maxConnections, this.target.maxSlowClientPercent);
+  }
+
+  #busy(): string {
+    return `${this.#connections.size} connections busy, ${this.#waiting.size} requests waiting`;
   }
 
   /** Nobody is connected whom the call could wait for. */
@@ -168,32 +212,77 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
     oldest?.close();
   }
 
-  #wait(call: Http1Call): void {
+  /**
+   * There are places for those whose bodies are here, so at least as many may wait for their bodies. When they are too
+   * many, the one goes whose client has had most time.
+   */
+  #waitForBody(call: Http1Call): void {
+    const { maxConnections, maxPendingRequests } = this.target;
+    const room = maxPendingRequests + maxConnections - this.#uploadShare();
+    const oldest = this.#waiting.uploadCount < room ? null : this.#waiting.oldestPartial;
+    if (oldest === undefined || room === 0) return call.failLater("upstream-overflow", this.#busy());
+    if (oldest !== null) this.#drop(oldest, "upstream-overflow", this.#busy());
+    this.#wait(call, Math.max(GATHERING_MS, this.target.connectTimeoutMs));
+  }
+
+  #wait(call: Http1Call, timeoutMs: number): void {
     call.carrier = this;
     this.#waiting.add(call);
     call.waitTimer = this.timers.create(() => this.#onWaitedTooLong(call));
-    call.waitTimer.arm(this.target.connectTimeoutMs);
+    call.waitTimer.arm(timeoutMs);
+    this.#relieveSoon();
+  }
+
+  #drop(call: Http1Call, code: ErrorCode, detail: string): void {
+    this.#waiting.leave(call);
+    call.carrier = null;
+    call.failLater(code, detail);
   }
 
   #onWaitedTooLong(call: Http1Call): void {
-    this.#leaveQueue(call);
-    call.fail("upstream-overflow", `no connection free within ${this.target.connectTimeoutMs} ms`);
+    this.#waiting.leave(call);
+    const { connectTimeoutMs, maxSlowClientPercent } = this.target;
+    if (call.bodyState === "whole") call.fail("upstream-overflow", `no connection free within ${connectTimeoutMs} ms`);
+    else call.fail("upstream-overflow", `no connection free in time of the ${maxSlowClientPercent} % that uploads may have`);
   }
 
-  #leaveQueue(call: Http1Call): void {
-    call.waitTimer?.cancel();
-    this.#waiting.delete(call);
-  }
-
-  #firstWaiting(): Http1Call | undefined {
-    return this.#waiting.size === 0 ? undefined : this.#waiting.values().next().value;
+  #nextWaiting(): Http1Call | undefined {
+    return this.#waiting.size === 0 ? undefined : this.#waiting.next(this.#admitsUpload());
   }
 
   #serveWaiting(): void {
-    for (let call = this.#firstWaiting(); call !== undefined && this.#mayOpen(); call = this.#firstWaiting()) {
-      this.#leaveQueue(call);
-      this.#open(call);
+    for (let call = this.#nextWaiting(); call !== undefined && this.#hasPlace(); call = this.#nextWaiting()) {
+      this.#waiting.leave(call);
+      this.#place(call);
     }
+  }
+
+  // ── Slow clients ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** In a later turn: it moves other exchanges than the one that calls. */
+  #relieveSoon(): void {
+    if (this.#isReliefDue) return;
+    this.#isReliefDue = true;
+    setImmediate(relieve, this);
+  }
+
+  /** @internal */
+  relieve(): void {
+    this.#isReliefDue = false;
+    this.#serveWaiting();
+    // A place that becomes free is taken at once.
+    while (this.#cutOne());
+    if (this.#waiting.wholeCount + this.#waiting.fullCount === 0) return;
+    this.#reliefTimer ??= this.timers.create(() => this.relieve());
+    this.#reliefTimer.arm(RELIEF_MS);
+  }
+
+  /** Of those that wait for their clients, one that is beyond their share: false when there is none. */
+  #cutOne(): boolean {
+    const { slowClients } = this;
+    const needsConnection = this.#waiting.wholeCount > 0 || (this.#waiting.fullCount > 0 && this.#admitsUpload());
+    if (!needsConnection) return this.#waiting.fullCount > 0 && slowClients.cutUpload();
+    return slowClients.count > shareOf(this.#connections.size, this.target.maxSlowClientPercent) && slowClients.cutAny();
   }
 
   // ── Carrier, for calls that wait ───────────────────────────────────────────────────────────────────────────────
@@ -209,6 +298,10 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
   resume(): void {}
 
   abort(call: Http1Call): void {
-    this.#leaveQueue(call);
+    this.#waiting.leave(call);
   }
+}
+
+function relieve(pool: Http1Pool): void {
+  pool.relieve();
 }

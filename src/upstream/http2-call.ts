@@ -2,19 +2,24 @@
  * One request on one stream: the caller's handle on an attempt and what the codec's news of its stream become. Bytes of the
  * response are credited to the service only once the caller has moved on, so that a slow caller slows its own stream down.
  */
+import { performance } from "node:perf_hooks";
 import type { ErrorCode } from "../engine/model/errors.js";
 import type { HeaderList } from "../engine/model/request.js";
 import type { Timer, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../proxy/ports.js";
 import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
-import type { Http2ResponseHead } from "../wire/http2/events.js";
+import type { Http2RequestHead, Http2ResponseHead } from "../wire/http2/events.js";
 import { SendQueue } from "../wire/http2/send-queue.js";
 import type { Http2Stream } from "../wire/http2/stream.js";
 import { areSendable } from "./http2-request.js";
 import type { StreamCarrier, StreamUser } from "./http2-stream-user.js";
+import type { ClientBound } from "./slow-clients.js";
+import type { BodyState, WaitingCall } from "./waiting-calls.js";
 
 /** Where a call waits for a stream. */
 export interface CallQueue {
   leave(call: Http2Call): void;
+  /** `call.bodyState` has changed. */
+  bodyArrived(call: Http2Call): void;
 }
 
 /** What came while the caller had said stop. */
@@ -23,11 +28,19 @@ type Held =
   | { readonly kind: "body"; readonly bytes: Uint8Array }
   | { readonly kind: "end"; readonly trailers: HeaderList | null };
 
-export class Http2Call implements UpstreamCall, StreamUser {
+export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, ClientBound {
   readonly request: UpstreamRequest;
   readonly handler: UpstreamHandler;
-  /** Bounds the time in the queue. */
   waitTimer: Timer | null = null;
+  bodyState: BodyState;
+  /** What opens its stream; null when the request cannot be encoded. */
+  readonly head: Http2RequestHead | null;
+  /** Not whole numbers, so that the object keeps its shape when a time is set. */
+  stoppedAtMs = Number.NaN;
+  uploadingSinceMs = Number.NaN;
+  uploadedBytes = 0;
+  /** Counts among those that wait for their clients, or did. */
+  #isClientBound = false;
   isTouched = false;
   readCountAtStart = 0;
   #queue: CallQueue | null = null;
@@ -46,9 +59,11 @@ export class Http2Call implements UpstreamCall, StreamUser {
   #hasHead = false;
   #isOver = false;
 
-  constructor(request: UpstreamRequest, handler: UpstreamHandler) {
+  constructor(request: UpstreamRequest, handler: UpstreamHandler, head: Http2RequestHead | null) {
     this.request = request;
     this.handler = handler;
+    this.head = head;
+    this.bodyState = request.bodyLength === 0 ? "whole" : "partial";
     this.#owed = request.bodyLength;
     this.#isRequestEnded = request.bodyLength === 0;
   }
@@ -72,6 +87,7 @@ export class Http2Call implements UpstreamCall, StreamUser {
     this.#carrier = carrier;
     this.#stream = stream;
     stream.owner = this;
+    if (this.bodyState !== "whole") this.#startUpload(carrier);
     this.handler.onConnected();
   }
 
@@ -90,6 +106,7 @@ export class Http2Call implements UpstreamCall, StreamUser {
     const stream = this.#stream;
     if (stream === null || this.#isMisuse(chunk.length)) return this.#misused();
     if (this.#owed >= 0) this.#owed -= chunk.length;
+    this.uploadedBytes += chunk.length;
     const carrier = this.#carrier as StreamCarrier;
     const taken = this.#isPending ? 0 : carrier.send(stream, chunk);
     if (taken === chunk.length) return true;
@@ -106,22 +123,34 @@ export class Http2Call implements UpstreamCall, StreamUser {
       return;
     }
     this.#isRequestEnded = true;
+    this.#endUpload();
     this.#requestTrailers = trailers ?? NO_TRAILERS;
     if (!this.#isPending) this.#endRequest(this.#stream);
   }
 
   pause(): void {
     if (this.#substitute !== null) return this.#substitute.pause();
-    if (this.#stream !== null) this.#isPaused = true;
+    if (this.#stream === null || this.#isPaused) return;
+    this.#isPaused = true;
+    this.#isClientBound = true;
+    this.stoppedAtMs = performance.now();
+    this.#carrier?.slowClients.readerStopped(this);
   }
 
   resume(): void {
     if (this.#substitute !== null) return this.#substitute.resume();
     if (!this.#isPaused) return;
     this.#isPaused = false;
+    this.#carrier?.slowClients.readerWentOn(this);
     // Not from in here: the caller does not expect to be called back while it says this.
     if (this.#held.length > 0) setImmediate(deliverHeld, this);
     else this.#credit();
+  }
+
+  bodyArrived(isWhole: boolean): void {
+    this.bodyState = isWhole ? "whole" : "full";
+    if (this.#substitute !== null) return this.#substitute.bodyArrived(isWhole);
+    this.#queue?.bodyArrived(this);
   }
 
   abort(): void {
@@ -138,6 +167,8 @@ export class Http2Call implements UpstreamCall, StreamUser {
 
   responded({ status, headers, bodyLength }: Http2ResponseHead, isEnd: boolean): void {
     this.#hasHead = true;
+    // The service talks while it listens: from here on it knows itself how long that may last.
+    this.#endUpload();
     const stream = this.#stream;
     if (this.request.isWebSocket && status < 300 && stream !== null) return this.#carrier?.upgrade(this, stream, headers as HeaderList);
     // These have none, whatever length they state (RFC 9110 §8.6).
@@ -199,6 +230,26 @@ export class Http2Call implements UpstreamCall, StreamUser {
     this.handler.onReadEnd();
   }
 
+  // ── ClientBound ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get isHeldUpByService(): boolean {
+    return this.#pending.length > 0;
+  }
+
+  cutOff(detail: string): void {
+    this.fail("slow-client", detail);
+  }
+
+  #startUpload({ slowClients }: StreamCarrier): void {
+    this.#isClientBound = true;
+    this.uploadingSinceMs = performance.now();
+    slowClients.uploadStarted(this);
+  }
+
+  #endUpload(): void {
+    if (this.#isClientBound) this.#carrier?.slowClients.uploadEnded(this);
+  }
+
   // ── Inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #isMisuse(byteCount: number): boolean {
@@ -257,6 +308,7 @@ export class Http2Call implements UpstreamCall, StreamUser {
     this.#queue = null;
     this.#pending = null;
     this.#held = [];
+    if (this.#isClientBound) this.#carrier?.slowClients.left(this);
     if (this.#stream !== null) this.#carrier?.release(this, this.#stream);
     return true;
   }

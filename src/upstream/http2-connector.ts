@@ -43,11 +43,10 @@ export class Http2Connector implements Connector, SessionsOwner {
   }
 
   start(target: UpstreamTarget, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
-    const call = new Http2Call(request, handler);
-    const head = http2RequestHead(request, target.tls === null ? "http" : "https");
+    const call = new Http2Call(request, handler, http2RequestHead(request, target.tls === null ? "http" : "https"));
     if (this.#isClosed) call.failLater("upstream-closed", "connector closed");
-    else if (head === null) call.failLater("internal", "request head holds control bytes or a char beyond latin1");
-    else this.#group(target).start(call, head);
+    else if (call.head === null) call.failLater("internal", "request head holds control bytes or a char beyond latin1");
+    else this.#group(target).start(call);
     return call;
   }
 

@@ -24,6 +24,7 @@ import type { StreamCarrier, StreamUser } from "./http2-stream-user.js";
 import { Http2Tunnel } from "./http2-tunnel.js";
 import type { OpenedSocket, ReadBuffer, TlsClient } from "./open-socket.js";
 import { openSocket } from "./open-socket.js";
+import type { SlowClients } from "./slow-clients.js";
 import type { ConnectionStage } from "./socket-errors.js";
 import { describeSocketError, describeStreamError, socketErrorCode, streamErrorCode } from "./socket-errors.js";
 import { ServiceWebSocket, type WebSocketOwner } from "./web-socket.js";
@@ -44,6 +45,8 @@ export type SessionState =
 /** The group of sessions to one target, as a session sees it. */
 export interface SessionOwner extends WebSocketOwner {
   readonly target: UpstreamTarget;
+  /** Of all sessions together. */
+  readonly slowClients: SlowClients;
   hasRoomForWebSocket(): boolean;
   webSocketStarted(socket: UpstreamWebSocket): void;
   /** Null for plain TCP. Throws when the CA bundle cannot be parsed. */
@@ -214,6 +217,10 @@ export class Http2Session implements StreamCarrier, Http2Events {
   }
 
   // ── StreamCarrier ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get slowClients(): SlowClients {
+    return this.#owner.slowClients;
+  }
 
   send(stream: Http2Stream, bytes: Uint8Array): number {
     this.#turnLater();

@@ -1,11 +1,12 @@
 /**
  * The HTTP/2 connections to one target. Requests go to the oldest session that takes them, so that frames of many share a
  * write and sessions that are not needed grow idle; another is opened when all streams are in use. Requests that find none
- * wait in order of arrival, a bounded number of them for a bounded time, several for one connect.
+ * wait in order of arrival, a bounded number of them for a bounded time, several for one connect; those whose bodies are
+ * not here yet have only a share of the streams and wait behind the others.
  */
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
 import type { ErrorCode } from "../engine/model/errors.js";
-import type { Timers } from "../proxy/ports.js";
+import type { Timer, Timers } from "../proxy/ports.js";
 import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 import type { Http2RequestHead } from "../wire/http2/events.js";
 import type { CallQueue, Http2Call } from "./http2-call.js";
@@ -13,8 +14,10 @@ import type { SessionOwner, SessionState } from "./http2-session.js";
 import { Http2Session } from "./http2-session.js";
 import type { OpenedSocket, TlsClient } from "./open-socket.js";
 import { createTlsClient } from "./open-socket.js";
+import { SlowClients, shareOf } from "./slow-clients.js";
 import { describeSocketError } from "./socket-errors.js";
 import type { IdleHolder, UpstreamSockets } from "./upstream-sockets.js";
+import { GATHERING_MS, RELIEF_MS, WaitingCalls } from "./waiting-calls.js";
 
 export interface SessionsOwner {
   readonly timers: Timers;
@@ -38,7 +41,10 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
   #sessions: Http2Session[] = [];
   /** These serve what they have and count against no limit but that of open files: others must be able to take their place. */
   readonly #draining = new Set<Http2Session>();
-  readonly #waiting = new Map<Http2Call, Http2RequestHead>();
+  readonly slowClients = new SlowClients();
+  readonly #waiting = new WaitingCalls<Http2Call>();
+  #reliefTimer: Timer | null = null;
+  #isReliefDue = false;
   #connectingCount = 0;
   #expectedStreams = ASSUMED_STREAMS;
   readonly #webSockets = new Set<UpstreamWebSocket>();
@@ -91,24 +97,32 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
     return this.#tls;
   }
 
-  start(call: Http2Call, head: Http2RequestHead): void {
+  /** `call.head` is there. */
+  start(call: Http2Call): void {
     if (call.request.isWebSocket && !this.hasRoomForWebSocket()) {
       return call.failLater("upstream-overflow", `${this.#webSockets.size} WebSockets open`);
     }
-    const session = this.#sessionFor(call.request.isFresh);
-    if (session !== undefined) return session.begin(call, head);
-    // Each connect brings room for one at least: who opens a connection does not wait for one.
-    const room = this.target.maxPendingRequests + this.#connectingCount + (this.#mayConnect() ? 1 : 0);
-    if (this.#waiting.size >= room) return call.failLater("upstream-overflow", this.#busy());
-    this.#wait(call, head);
+    const session = this.#admits(call) ? this.#sessionFor(call.request.isFresh) : undefined;
+    if (session !== undefined) return begin(session, call);
+    if (!this.#hasRoomInQueue(call)) return call.failLater("upstream-overflow", this.#busy());
+    this.#wait(call);
     this.#openAsNeeded();
     if (this.connectionCount === 0) this.#refuse(call);
   }
 
   /** A call that was given up while it waited. */
   leave(call: Http2Call): void {
-    call.waitTimer?.cancel();
-    this.#waiting.delete(call);
+    this.#waiting.leave(call);
+  }
+
+  bodyArrived(call: Http2Call): void {
+    this.#waiting.promote(call);
+    call.waitTimer?.arm(this.target.connectTimeoutMs);
+    const isNext = this.#nextWaiting() === call;
+    const session = isNext ? this.#sessionFor(call.request.isFresh) : undefined;
+    if (session === undefined) return this.#relieveSoon();
+    this.leave(call);
+    begin(session, call);
   }
 
   /** False when none is idle. */
@@ -146,10 +160,9 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
   roomMade(session: Http2Session): void {
     this.#expectedStreams = session.maxStreams;
     if (this.#waiting.size === 0) return;
-    for (const [call, head] of this.#waiting) {
-      if (!session.hasRoom) break;
+    for (let call = this.#nextWaiting(); call !== undefined && session.hasRoom; call = this.#nextWaiting()) {
       this.leave(call);
-      session.begin(call, head);
+      begin(session, call);
     }
     this.#openAsNeeded();
   }
@@ -162,7 +175,7 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
 
   #handOver(session: Http2Session, opened: OpenedSocket): void {
     this.#forget(session);
-    const calls = [...this.#waiting.keys()];
+    const calls = this.#waiting.all();
     for (const call of calls) this.leave(call);
     this.#owner.choseHttp1(this, opened, calls);
     this.#reportWhenEmpty();
@@ -184,7 +197,9 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
   }
 
   #reportWhenEmpty(): void {
-    if (this.connectionCount === 0 && this.#waiting.size === 0) this.#owner.emptied(this);
+    if (this.connectionCount > 0 || this.#waiting.size > 0) return;
+    this.#reliefTimer?.cancel();
+    this.#owner.emptied(this);
   }
 
   // ── Choosing, opening, waiting ─────────────────────────────────────────────────────────────────────────────────
@@ -203,7 +218,7 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
 
   /** As many connects as the requests that wait will need streams. */
   #openAsNeeded(): void {
-    while (this.#waiting.size > this.#connectingCount * this.#expectedStreams && this.#mayConnect()) {
+    while (this.#servableCount() > this.#connectingCount * this.#expectedStreams && this.#mayConnect()) {
       if (!this.#owner.sockets.hasRoom(this) || !this.#open()) return;
     }
   }
@@ -233,11 +248,57 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
     this.#owner.emptied(this);
   }
 
-  #wait(call: Http2Call, head: Http2RequestHead): void {
+  #admits(call: Http2Call): boolean {
+    return call.bodyState === "whole" || this.#admitsUpload();
+  }
+
+  /** Another body that is not here yet may have a stream. */
+  #admitsUpload(): boolean {
+    return this.slowClients.uploads < this.#uploadShare();
+  }
+
+  #uploadShare(): number {
+    return shareOf(this.target.maxConnections * this.#expectedStreams, this.target.maxSlowClientPercent);
+  }
+
+  #nextWaiting(): Http2Call | undefined {
+    return this.#waiting.size === 0 ? undefined : this.#waiting.next(this.#admitsUpload());
+  }
+
+  /** Those for which another connection would be of use. */
+  #servableCount(): number {
+    const uploads = Math.min(this.#waiting.uploadCount, Math.max(0, this.#uploadShare() - this.slowClients.uploads));
+    return this.#waiting.wholeCount + uploads;
+  }
+
+  /** Each connect brings room for one at least: who opens a connection does not wait for one. */
+  #hasRoomInQueue(call: Http2Call): boolean {
+    const connects = this.#connectingCount + (this.#mayConnect() ? 1 : 0);
+    const room = this.target.maxPendingRequests + connects;
+    if (this.#admits(call)) return this.#servableCount() < room;
+    return this.#hasRoomForBody(room + this.target.maxConnections * this.#expectedStreams - this.#uploadShare());
+  }
+
+  /**
+   * There are streams for those whose bodies are here, so at least as many may wait for their bodies. When they are too
+   * many, the one goes whose client has had most time.
+   */
+  #hasRoomForBody(room: number): boolean {
+    if (this.#waiting.uploadCount < room) return true;
+    const oldest = this.#waiting.oldestPartial;
+    if (oldest === undefined) return false;
+    this.leave(oldest);
+    oldest.failLater("upstream-overflow", this.#busy());
+    return true;
+  }
+
+  #wait(call: Http2Call): void {
     call.waitIn(this);
-    this.#waiting.set(call, head);
+    this.#waiting.add(call);
     call.waitTimer = this.timers.create(() => this.#onWaitedTooLong(call));
-    call.waitTimer.arm(this.target.connectTimeoutMs);
+    const { connectTimeoutMs } = this.target;
+    call.waitTimer.arm(this.#admits(call) ? connectTimeoutMs : Math.max(GATHERING_MS, connectTimeoutMs));
+    this.#relieveSoon();
   }
 
   #onWaitedTooLong(call: Http2Call): void {
@@ -249,8 +310,50 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
 
   /** In a later turn: a request that has just been started must not fail from within that. */
   #failWaiting(code: ErrorCode, detail: string): void {
-    const calls = [...this.#waiting.keys()];
+    const calls = this.#waiting.all();
     for (const call of calls) this.leave(call);
     for (const call of calls) call.failLater(code, detail);
   }
+
+  // ── Slow clients ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** In a later turn: it moves other exchanges than the one that calls. */
+  #relieveSoon(): void {
+    if (this.#isReliefDue) return;
+    this.#isReliefDue = true;
+    setImmediate(relieve, this);
+  }
+
+  /** @internal */
+  relieve(): void {
+    this.#isReliefDue = false;
+    this.#serveWaiting();
+    while (this.#cutOne()) this.#serveWaiting();
+    if (this.#waiting.wholeCount + this.#waiting.fullCount === 0) return;
+    this.#reliefTimer ??= this.timers.create(() => this.relieve());
+    this.#reliefTimer.arm(RELIEF_MS);
+  }
+
+  #serveWaiting(): void {
+    for (const session of this.#sessions) if (session.hasRoom) this.roomMade(session);
+  }
+
+  /** Of those that wait for their clients, one that is beyond their share: false when there is none. */
+  #cutOne(): boolean {
+    const { slowClients } = this;
+    const needsStream = this.#waiting.wholeCount > 0 || (this.#waiting.fullCount > 0 && this.#admitsUpload());
+    if (!needsStream) return this.#waiting.fullCount > 0 && slowClients.cutUpload();
+    if (this.#connectingCount > 0) return false;
+    const places = this.#sessions.length * this.#expectedStreams;
+    return slowClients.count > shareOf(places, this.target.maxSlowClientPercent) && slowClients.cutAny();
+  }
+}
+
+/** Whoever has a place in here could be encoded. */
+function begin(session: Http2Session, call: Http2Call): void {
+  session.begin(call, call.head as Http2RequestHead);
+}
+
+function relieve(sessions: Http2Sessions): void {
+  sessions.relieve();
 }

@@ -4,6 +4,7 @@ import type { HeaderList } from "../engine/model/request.js";
 import type { Http2ResponseHead } from "../wire/http2/events.js";
 import type { Http2Stream } from "../wire/http2/stream.js";
 import type { Http2Call } from "./http2-call.js";
+import type { SlowClients } from "./slow-clients.js";
 
 /** Has a stream, and is told what happens on it. */
 export interface StreamUser {
@@ -27,6 +28,7 @@ export interface StreamUser {
 
 /** The session, as they see it. */
 export interface StreamCarrier {
+  readonly slowClients: SlowClients;
   /** How much of `bytes` was taken; `writable` tells when the rest may come. */
   send(stream: Http2Stream, bytes: Uint8Array): number;
   endRequest(stream: Http2Stream, trailers: readonly string[]): void;

@@ -23,6 +23,8 @@ export class RequestSender {
   isMisused = false;
   /** The whole request has been given to the socket. */
   isComplete = true;
+  /** Of the request's body. */
+  sentBytes = 0;
   readonly #socket: Socket;
   readonly #isTls: boolean;
   #heldHead = "";
@@ -43,6 +45,7 @@ export class RequestSender {
     this.#wantsDrain = false;
     this.#isChunked = bodyLength < 0;
     this.#owed = bodyLength;
+    this.sentBytes = 0;
     this.isComplete = bodyLength === 0;
     if (bodyLength === 0) {
       this.#socket.write(head, "latin1");
@@ -66,6 +69,7 @@ export class RequestSender {
       this.isMisused = true;
       return false;
     }
+    this.sentBytes += chunk.length;
     const head = this.#takeHead();
     if (this.#isChunked) this.#send(head + chunkSizeLine(chunk.length), chunk, "\r\n");
     else {
@@ -91,6 +95,11 @@ export class RequestSender {
     const isWanted = this.#wantsDrain;
     this.#wantsDrain = false;
     return isWanted;
+  }
+
+  /** More of the body is not wanted yet. */
+  get isFull(): boolean {
+    return this.#wantsDrain;
   }
 
   /** Nothing of the request is left in this process. */

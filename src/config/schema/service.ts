@@ -63,6 +63,16 @@ const circuit = z.strictObject({
     .max(1_000_000)
     .default(1024)
     .describe("Requests that may wait for a connection or a stream, per endpoint and worker."),
+  maxSlowClientPercent: z
+    .int()
+    .min(1)
+    .max(100)
+    .default(75)
+    .describe(
+      "Share of the connections (HTTP/2: of their streams) that may wait for clients while other requests wait for one. Uploads that are not " +
+        "complete never have more, and go behind requests that are; beyond it, answers whose client has taken nothing for a second are broken " +
+        "off, and uploads below a kilobyte per second answered with 408, the slowest first. 100: nobody is broken off for reading slowly.",
+    ),
   maxWebSockets: z
     .int()
     .min(0)

@@ -75,6 +75,7 @@ function createTarget(service: ServiceSpec, { host, port }: EndpointSpec): Targe
     connectionAgeMs: service.connectionAgeMs,
     maxConnections: service.maxConnections,
     maxPendingRequests: service.maxPendingRequests,
+    maxSlowClientPercent: service.maxSlowClientPercent,
     maxWebSockets: service.maxWebSockets,
   };
 }

@@ -19,6 +19,7 @@ export interface UpstreamTarget {
   readonly connectionAgeMs: number;
   readonly maxConnections: number;
   readonly maxPendingRequests: number;
+  readonly maxSlowClientPercent: number;
   readonly maxWebSockets: number;
 }
 

@@ -26,6 +26,8 @@ export const ERRORS = Object.freeze({
   // Downstream: the caller sent something that cannot be accepted, or went away.
   "bad-request": facts(400, "DP", "downstream", "Malformed request"),
   "request-timeout": facts(408, "DT", "downstream", "The request took too long to arrive"),
+  /** It held a connection to a service that others waited for. An answer that is under way is broken off. */
+  "slow-client": facts(408, "DT", "downstream", "The client was too slow while others waited"),
   "body-too-large": facts(413, "DL", "downstream", "Request body too large"),
   "headers-too-large": facts(431, "DL", "downstream", "Request header fields too large"),
   "expectation-failed": facts(417, "DP", "downstream", "Expectation cannot be met"),

@@ -241,6 +241,8 @@ export interface ServiceSpec {
   readonly maxConnections: number;
   /** Requests that may wait for a connection, per endpoint and worker. */
   readonly maxPendingRequests: number;
+  /** Share of the connections or streams that may wait for clients when others want one. */
+  readonly maxSlowClientPercent: number;
   /** Open WebSockets per endpoint and worker, beside `maxConnections`. */
   readonly maxWebSockets: number;
 }

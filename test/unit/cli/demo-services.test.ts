@@ -14,6 +14,7 @@ function service(name: string, ports: readonly number[]): ServiceSpec {
     connectionAgeMs: 0,
     maxConnections: 1,
     maxPendingRequests: 1,
+    maxSlowClientPercent: 75,
     maxWebSockets: 1,
   };
   return {

@@ -114,6 +114,7 @@ test("a service is plain HTTP/1.1, round robin, with 1,024 connections per endpo
     connectionAgeMs: 3_600_000,
     maxConnections: 1024,
     maxPendingRequests: 1024,
+    maxSlowClientPercent: 75,
     maxWebSockets: 10_000,
   });
 });

@@ -17,6 +17,7 @@ function ends(room = Number.POSITIVE_INFINITY) {
       end: () => log.push(`${name}:end`),
       pause: () => {},
       resume: () => {},
+      bodyArrived: () => {},
       abort: () => {},
     };
   };

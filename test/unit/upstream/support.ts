@@ -18,6 +18,7 @@ export function targetOf(port: number, change: Partial<UpstreamTarget> = {}): Up
     connectionAgeMs: 0,
     maxConnections: 100,
     maxPendingRequests: 100,
+    maxSlowClientPercent: 75,
     maxWebSockets: 100,
   };
   return { key: `http://127.0.0.1:${port}`, host: "127.0.0.1", port, version: "http1", http2, tls: null, ...limits, ...change };

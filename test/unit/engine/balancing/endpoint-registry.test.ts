@@ -19,6 +19,7 @@ describe("endpoint registry", () => {
       connectionAgeMs: 3_600_000,
       maxConnections: 1_024,
       maxPendingRequests: 1_024,
+      maxSlowClientPercent: 75,
       maxWebSockets: 10_000,
     };
     assert.deepEqual(plain?.target, {

@@ -13,6 +13,7 @@ export function endpointsOf(weights: readonly number[]): Endpoint[] {
       connectionAgeMs: 0,
       maxConnections: 1,
       maxPendingRequests: 1,
+      maxSlowClientPercent: 75,
       maxWebSockets: 1,
     };
     return new Endpoint(`${host}:80`, { key: host, host, port: 80, version: "http1", http2: HTTP2, tls: null, ...limits }, weight, "", {});
@@ -36,6 +37,7 @@ export function serviceSpec(endpoints: readonly EndpointSpec[], changes: Partial
     connectionAgeMs: 3_600_000,
     maxConnections: 1_024,
     maxPendingRequests: 1_024,
+    maxSlowClientPercent: 75,
     maxWebSockets: 10_000,
     ...changes,
   };
