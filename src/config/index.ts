@@ -4,4 +4,4 @@ export { jsonSchema, jsonSchemaText } from "./json-schema.js";
 export { type ConfigResult, type LoadOptions, loadConfig, loadTexts, parseConfig } from "./load.js";
 export { formatPath, formatProblem, type Problem, type ProblemSeverity, printable } from "./problems.js";
 export { PieceCache } from "./read-pieces.js";
-export { type LoadedDocument, REDACTED, redactDocument } from "./redact.js";
+export { type LoadedDocument, REDACTED, redactDocument, SECRET_HEADERS } from "./redact.js";

@@ -34,7 +34,7 @@ const SECRET_PATHS: readonly (readonly (string | number)[])[] = [
 ];
 
 /** Header fields whose values let their bearer in. */
-const SECRET_HEADERS = /^(authorization|proxy-authorization|cookie|set-cookie|.*(api-?key|token|secret|password).*)$/i;
+export const SECRET_HEADERS = /^(authorization|proxy-authorization|cookie|set-cookie|.*(api-?key|token|secret|password).*)$/i;
 
 /** JWK members that are secret or private (RFC 7518 §6). */
 const SECRET_MEMBERS: ReadonlySet<string> = new Set(["k", "d", "p", "q", "dp", "dq", "qi", "oth"]);

@@ -27,8 +27,12 @@ export function admit(head: RequestHead, listener: ListenerSpec): Refusal | null
   const path = normalisePath(head.path, listener.hardening);
   if (!path.ok) return { code: "bad-request", detail: path.reason };
   head.path = path.path;
-  if (listener.hostnames.length > 0 && !isServed(host, listener.hostnames)) return MISDIRECTED;
-  return null;
+  return servesHost(listener, host) ? null : MISDIRECTED;
+}
+
+/** @param host normalised */
+export function servesHost({ hostnames }: ListenerSpec, host: string): boolean {
+  return hostnames.length === 0 || isServed(host, hostnames);
 }
 
 function hostOf(authority: string): string | null {

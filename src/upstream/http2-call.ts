@@ -233,7 +233,7 @@ export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, ClientB
   // ── ClientBound ────────────────────────────────────────────────────────────────────────────────────────────────
 
   get isHeldUpByService(): boolean {
-    return this.#pending.length > 0;
+    return this.#isPending;
   }
 
   cutOff(detail: string): void {

@@ -6,8 +6,8 @@ import { type Filter, type FilterContext, refuse, type Verdict } from "../../pro
 import { removeSpellings } from "../header-edits.js";
 import type { JwtConfig } from "./schema.js";
 import type { TokenFault } from "./token.js";
-import type { TokenResult, TokenVerifier } from "./token-verifier.js";
-import type { TokenVerifiers } from "./token-verifiers.js";
+import type { TokenResult } from "./token-verifier.js";
+import type { TokenCheck, TokenVerifiers } from "./token-verifiers.js";
 
 export interface JwtServices {
   readonly tokens: TokenVerifiers;
@@ -23,10 +23,10 @@ export function createJwtFilter(config: JwtConfig, services: JwtServices): Filte
 
 class JwtStep {
   readonly #config: JwtConfig;
-  readonly #verifier: TokenVerifier;
+  readonly #verifier: TokenCheck;
   readonly #challenge: string;
 
-  constructor(config: JwtConfig, verifier: TokenVerifier) {
+  constructor(config: JwtConfig, verifier: TokenCheck) {
     this.#config = config;
     this.#verifier = verifier;
     this.#challenge = `${config.tokenFrom.scheme || "Bearer"} realm="${config.realm}"`;

@@ -2,8 +2,10 @@
 import type { JwtProviderSpec } from "../../engine/model/snapshot.js";
 import { TokenVerifier, type VerifierPorts } from "./token-verifier.js";
 
+export type TokenCheck = Pick<TokenVerifier, "verify">;
+
 export interface TokenVerifiers {
-  of(provider: JwtProviderSpec): TokenVerifier;
+  of(provider: JwtProviderSpec): TokenCheck;
 }
 
 export function createTokenVerifiers(ports: VerifierPorts): TokenVerifiers {

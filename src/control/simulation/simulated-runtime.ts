@@ -1,0 +1,113 @@
+/**
+ * The runtime of a worker with its ends closed: built by the same code, with the same filters, but tokens and limits ask
+ * nobody and count nothing, a service's endpoints are never asked for, and every filter leaves a trace.
+ */
+import { Endpoint, type Picker } from "../../engine/model/endpoint.js";
+import type { RequestHead } from "../../engine/model/request.js";
+import type { FilterSpec, Snapshot } from "../../engine/model/snapshot.js";
+import type { JwtConfig } from "../../filters/jwt/schema.js";
+import type { LimitPort } from "../../filters/rate-limit/filter.js";
+import type { Filter, FilterContext, Verdict } from "../../proxy/ports.js";
+import type { RouteRuntime, Runtime, ServiceRuntime } from "../../proxy/runtime.js";
+import { createRuntimeBuilder } from "../runtime-builder.js";
+import { createSimulatedTokens, presentToken } from "./simulated-tokens.js";
+import { Trace } from "./trace.js";
+
+export interface SimulatedRuntime {
+  readonly runtime: Runtime;
+  /** By the head of the request; a request without one leaves no trace. */
+  readonly traces: WeakMap<RequestHead, Trace>;
+}
+
+interface Work {
+  readonly traces: WeakMap<RequestHead, Trace>;
+  /** Whose filter is at work, and which; filters ask their ports synchronously. */
+  trace: Trace;
+  index: number;
+}
+
+export function createSimulatedRuntime(snapshot: Snapshot): SimulatedRuntime {
+  const work: Work = { traces: new WeakMap(), trace: new Trace({ type: "headers" }, false), index: 0 };
+  const builder = createRuntimeBuilder({
+    tokens: createSimulatedTokens(snapshot.jwtProviders, () => work.trace),
+    limits: limitsThatCountNothing(work),
+    onDryRunLimited: () => undefined,
+  });
+  const built = builder.build(snapshot);
+  return { runtime: { ...built, routes: built.routes.map((route) => simulatedRoute(route, work)) }, traces: work.traces };
+}
+
+function limitsThatCountNothing(work: Work): LimitPort {
+  return {
+    open: ({ capacity, windowMs }) => ({
+      take(key) {
+        work.trace.limitKeys.set(work.index, key);
+        return { outcome: "allowed", remaining: capacity - 1, resetMs: windowMs };
+      },
+    }),
+  };
+}
+
+function simulatedRoute(route: RouteRuntime, work: Work): RouteRuntime {
+  return {
+    ...route,
+    requestFilters: placed(route.requestFilters, route.spec.filters).map(({ filter, index }) =>
+      tracedFilter(filter, index, route.spec.filters[index] as FilterSpec, work),
+    ),
+    backends: route.backends.map(({ service, weight }) => ({ service: { ...service, picker: alwaysPicks(service) }, weight })),
+  };
+}
+
+/** The chain leaves out filters that only act on responses: each finds its place again by its type. */
+function placed(chain: readonly Filter[], specs: readonly FilterSpec[]): { filter: Filter; index: number }[] {
+  let next = 0;
+  return chain.map((filter) => {
+    while (next < specs.length && specs[next]?.type !== filter.type) next++;
+    return { filter, index: next++ };
+  });
+}
+
+function tracedFilter(filter: Filter, index: number, spec: FilterSpec, work: Work): Filter {
+  const onRequest = filter.onRequest as NonNullable<Filter["onRequest"]>;
+  return {
+    ...filter,
+    onRequest(context: FilterContext): Verdict | Promise<Verdict> {
+      const { request } = context;
+      const trace = work.traces.get(request);
+      if (trace === undefined) return onRequest(context);
+      work.trace = trace;
+      work.index = index;
+      const step = trace.begin(index, request.headers);
+      if (spec.type === "jwt") presentToken(spec.config as JwtConfig, trace, request.headers);
+      const note = (reply: Verdict): Verdict => {
+        if (step !== null) {
+          step.after = [...request.headers];
+          step.reply = reply;
+        }
+        return reply;
+      };
+      const verdict = onRequest(context);
+      return verdict instanceof Promise ? verdict.then(note) : note(verdict);
+    },
+  };
+}
+
+/** Whether endpoints take traffic is a matter of the moment: asking for one must not decide about the request. */
+function alwaysPicks({ picker, spec }: ServiceRuntime): Picker {
+  const target = {
+    key: "",
+    host: "",
+    port: 0,
+    version: "http1",
+    http2: spec.http2,
+    tls: null,
+    connectTimeoutMs: 0,
+    keepAliveMs: 0,
+    connectionAgeMs: 0,
+    maxConnections: 0,
+    maxPendingRequests: 0,
+    maxWebSockets: 0,
+  } as const;
+  const nowhere = new Endpoint("", target, 1, "", {});
+  return { pick: (random, tried) => picker.pick(random, tried) ?? nowhere };
+}

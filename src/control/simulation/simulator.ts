@@ -1,0 +1,64 @@
+/**
+ * What a snapshot would do with described requests. `decide` is for many requests, `explain` for one: both send it
+ * through the same exchange, and `explain` adds the reasons.
+ */
+import type { EndpointStates, Explanation } from "../../engine/model/explanation.js";
+import type { ListenerSpec, Snapshot } from "../../engine/model/snapshot.js";
+import { chooseListener, type ListenerChoice } from "./choose-listener.js";
+import { type BackendShare, type Decision, decisionOf, sharesOf } from "./decision.js";
+import { describeOutcome } from "./describe-outcome.js";
+import type { DescribedRequest } from "./described-request.js";
+import { type Outcome, sendThrough } from "./simulated-exchange.js";
+import { createSimulatedRuntime } from "./simulated-runtime.js";
+import { type TokenSource, Trace } from "./trace.js";
+
+export interface ExplainOptions {
+  readonly endpointStates?: EndpointStates;
+  /** For whoever may not read the configuration's secrets: values that it writes into requests are not shown. */
+  readonly hidesFixedValues?: boolean;
+}
+
+export interface Simulator {
+  readonly snapshot: Snapshot;
+  /** The text says why there is no listener for it. */
+  explain(request: DescribedRequest, options?: ExplainOptions): Promise<Explanation | string>;
+  /** As `explain`, comparable. */
+  decide(request: DescribedRequest, tokens?: TokenSource): Decision | string | Promise<Decision>;
+  /** On a listener that is known; nothing asynchronous is left when tokens are assumed. */
+  decideRecorded(listener: ListenerSpec, request: DescribedRequest, subject: string): Decision;
+}
+
+export function createSimulator(snapshot: Snapshot): Simulator {
+  const simulated = createSimulatedRuntime(snapshot);
+  const shares = new Map(simulated.runtime.routes.map((route) => [route.spec.name, sharesOf(route)]));
+  const decision = (outcome: Outcome): Decision => decisionOf(outcome, shares.get(outcome.record.routeName) ?? NO_BACKENDS);
+  return {
+    snapshot,
+    async explain(request, options = {}) {
+      const choice = chooseListener(snapshot.listeners, request);
+      if (typeof choice === "string") return choice;
+      const outcome = await sendThrough(simulated, choice.listener, request, new Trace(tokensOf(request), true));
+      return describeOutcome({ snapshot, simulated, choice, request, outcome, decision: decision(outcome) }, options);
+    },
+    decide(request, tokens = tokensOf(request)) {
+      const choice = chooseListener(snapshot.listeners, request);
+      if (typeof choice === "string") return choice;
+      const outcome = sendThrough(simulated, choice.listener, request, new Trace(tokens, false));
+      return outcome instanceof Promise ? outcome.then(decision) : decision(outcome);
+    },
+    decideRecorded(listener, request, subject) {
+      const outcome = sendThrough(simulated, listener, request, new Trace({ type: "assumed", subject }, false));
+      if (outcome instanceof Promise) throw new Error("a recorded request had to wait");
+      return decision(outcome);
+    },
+  };
+}
+
+const NO_BACKENDS: readonly BackendShare[] = [];
+
+export function tokensOf({ token, claims }: DescribedRequest): TokenSource {
+  if (claims !== null) return { type: "claims", claims };
+  return token === null ? { type: "headers" } : { type: "token", token };
+}
+
+export type { ListenerChoice };
