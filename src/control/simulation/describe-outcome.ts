@@ -6,6 +6,7 @@ import type {
   ExplainedRoute,
   ExplainedUpstream,
   ExplainedVerdict,
+  EndpointStates,
   Explanation,
   HeaderChanges,
 } from "../../engine/model/explanation.js";
@@ -21,7 +22,12 @@ import { ASSUMED_ADDRESS, type DescribedRequest } from "./described-request.js";
 import { changesBetween, createVeil, type Veil } from "./header-changes.js";
 import type { Outcome } from "./simulated-exchange.js";
 import type { SimulatedRuntime } from "./simulated-runtime.js";
-import type { ExplainOptions } from "./simulator.js";
+
+export interface ExplainOptions {
+  readonly endpointStates?: EndpointStates;
+  /** For whoever may not read the configuration's secrets: values that it writes into requests are not shown. */
+  readonly hidesFixedValues?: boolean;
+}
 
 export interface Happening {
   readonly snapshot: Snapshot;

@@ -2,21 +2,15 @@
  * What a snapshot would do with described requests. `decide` is for many requests, `explain` for one: both send it
  * through the same exchange, and `explain` adds the reasons.
  */
-import type { EndpointStates, Explanation } from "../../engine/model/explanation.js";
+import type { EndpointStates, Explanation, RequestDescription } from "../../engine/model/explanation.js";
 import type { ListenerSpec, Snapshot } from "../../engine/model/snapshot.js";
-import { chooseListener, type ListenerChoice } from "./choose-listener.js";
+import { chooseListener } from "./choose-listener.js";
 import { type BackendShare, type Decision, decisionOf, sharesOf } from "./decision.js";
-import { describeOutcome } from "./describe-outcome.js";
-import type { DescribedRequest } from "./described-request.js";
+import { describeOutcome, type ExplainOptions } from "./describe-outcome.js";
+import { type DescribedRequest, readDescription } from "./described-request.js";
 import { type Outcome, sendThrough } from "./simulated-exchange.js";
 import { createSimulatedRuntime } from "./simulated-runtime.js";
 import { type TokenSource, Trace } from "./trace.js";
-
-export interface ExplainOptions {
-  readonly endpointStates?: EndpointStates;
-  /** For whoever may not read the configuration's secrets: values that it writes into requests are not shown. */
-  readonly hidesFixedValues?: boolean;
-}
 
 export interface Simulator {
   readonly snapshot: Snapshot;
@@ -61,4 +55,29 @@ export function tokensOf({ token, claims }: DescribedRequest): TokenSource {
   return token === null ? { type: "headers" } : { type: "token", token };
 }
 
-export type { ListenerChoice };
+export type ExplainAnswer =
+  | { readonly result: "explained"; readonly explanation: Explanation }
+  /** The description is wrong, or no listener takes such a request. */
+  | { readonly result: "invalid"; readonly message: string };
+
+/** Building one costs as much as a reload: kept while the snapshot is. */
+const simulators = new WeakMap<Snapshot, Simulator>();
+
+export function simulatorOf(snapshot: Snapshot): Simulator {
+  const known = simulators.get(snapshot) ?? createSimulator(snapshot);
+  simulators.set(snapshot, known);
+  return known;
+}
+
+/** For a gateway that runs: whoever asks may know nothing of the configuration's secrets. */
+export async function explain(
+  snapshot: Snapshot,
+  description: RequestDescription,
+  endpointStates?: EndpointStates,
+): Promise<ExplainAnswer> {
+  const described = readDescription(description);
+  if (!described.ok) return { result: "invalid", message: `${described.field} ${described.message}` };
+  const options = { hidesFixedValues: true, ...(endpointStates === undefined ? {} : { endpointStates }) };
+  const explanation = await simulatorOf(snapshot).explain(described.request, options);
+  return typeof explanation === "string" ? { result: "invalid", message: explanation } : { result: "explained", explanation };
+}
