@@ -15,6 +15,9 @@ interface Command {
 const COMMANDS: Readonly<Record<string, Command>> = {
   run: { summary: "run the gateway", load: async () => (await import("./run.js")).run },
   check: { summary: "report every problem of a configuration", load: async () => (await import("./check.js")).check },
+  explain: { summary: "say what would become of a request, and why", load: async () => (await import("./explain.js")).explain },
+  test: { summary: "run route tests against a configuration", load: async () => (await import("./test.js")).test },
+  plan: { summary: "show what a new configuration changes", load: async () => (await import("./plan.js")).plan },
   certs: { summary: "make development certificates", load: async () => (await import("./certs.js")).certs },
   token: { summary: "print a development token", load: async () => (await import("./token.js")).token },
   quickstart: { summary: "run the example gateway with demo services", load: async () => (await import("./quickstart.js")).quickstart },

@@ -123,7 +123,7 @@ function describeUpstream({ request, outcome }: Happening, veil: Veil): Explaine
     target: upstream.target,
     isRewritten: upstream.target !== asked,
     headers: [{ name: "host", value: upstream.authority }, ...changesBetween([], upstream.headers, veil).set],
-    changes: changesBetween(request.headers, upstream.headers, veil),
+    changes: changesBetween([...request.headers, ...outcome.trace.placed], upstream.headers, veil),
   };
 }
 

@@ -77,8 +77,8 @@ function tracedFilter(filter: Filter, index: number, spec: FilterSpec, work: Wor
       if (trace === undefined) return onRequest(context);
       work.trace = trace;
       work.index = index;
-      const step = trace.begin(index, request.headers);
       if (spec.type === "jwt") presentToken(spec.config as JwtConfig, trace, request.headers);
+      const step = trace.begin(index, request.headers);
       const note = (reply: Verdict): Verdict => {
         if (step !== null) {
           step.after = [...request.headers];

@@ -36,15 +36,17 @@ export function presentToken(config: JwtConfig, trace: Trace, headers: HeaderLis
   const { tokens } = trace;
   trace.claims = null;
   if (tokens.type === "headers") return;
-  if (tokens.type === "token") return placeToken(config, headers, tokens.token);
+  if (tokens.type === "token") return placeToken(config, trace, headers, tokens.token);
   if (tokens.type === "claims") trace.claims = tokens.claims;
   else if (!config.required && tokens.subject === "") return;
   else trace.claims = assume(config, trace, tokens.subject);
-  placeToken(config, headers, STAND_IN);
+  placeToken(config, trace, headers, STAND_IN);
 }
 
-function placeToken({ tokenFrom }: JwtConfig, headers: HeaderList, token: string): void {
-  setHeader(headers, tokenFrom.header, tokenFrom.scheme === "" ? token : `${tokenFrom.scheme} ${token}`);
+function placeToken({ tokenFrom }: JwtConfig, trace: Trace, headers: HeaderList, token: string): void {
+  const value = tokenFrom.scheme === "" ? token : `${tokenFrom.scheme} ${token}`;
+  setHeader(headers, tokenFrom.header, value);
+  trace.placed.push(tokenFrom.header, value);
 }
 
 function assume({ provider, scopes }: JwtConfig, trace: Trace, subject: string): Claims {

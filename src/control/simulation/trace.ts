@@ -29,6 +29,8 @@ export class Trace {
   /** Copies of headers are made only for who wants reasons. */
   readonly hasReasons: boolean;
   readonly steps: FilterStep[] = [];
+  /** Fields that were added in the client's name, to hold a token. */
+  readonly placed: string[] = [];
   /** Of the token that the jwt filter at work is shown in place of a real one. */
   claims: Claims | null = null;
   /** Tokens that were taken for granted, such as `a token of main`. */

@@ -1,0 +1,3 @@
+export async function test(_a: readonly string[]): Promise<number> {
+  return 1;
+}
