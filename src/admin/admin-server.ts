@@ -1,138 +1,138 @@
 /**
- * The admin HTTP server of the primary: metrics, health, readiness and read-only views. It decides who may ask (access.ts) and
- * how answers look; what they say comes from StatusViews.
+ * The admin HTTP server of the primary, on TCP and, when configured, on a Unix socket: puts endpoints, access, audit and sockets
+ * together. What is said comes from AdminViews.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createTokenCheck, isLoopbackHost, namesLoopback } from "./access.js";
-import type { StatusViews } from "./views.js";
+import type { AdminSpec, AdminTokenSpec } from "../engine/model/snapshot.js";
+import { createJudge, type Door, isLoopbackHost } from "./access.js";
+import { json } from "./answers.js";
+import { type AuditTrail, limitStrangers } from "./audit.js";
+import { configurationEndpoints } from "./configuration-endpoints.js";
+import { type Connections, trackConnections } from "./connections.js";
+import { type Endpoint, endpoint } from "./endpoint.js";
+import { openApiDocument } from "./openapi.js";
+import { createRequestHandler, type RequestHandler } from "./request-handler.js";
+import { createRouter } from "./router.js";
+import { anyJson } from "./schemas.js";
+import { statusEndpoints } from "./status-endpoints.js";
+import { type BoundSocket, listenOnSocket } from "./unix-socket.js";
+import type { AdminViews } from "./views.js";
 
-export interface AdminServerOptions {
-  readonly bind: { readonly host: string; readonly port: number };
-  /** Asked for as `Authorization: Bearer …` everywhere but on /healthz and /readyz; empty: no token. Secret. */
-  readonly token: string;
-  readonly views: StatusViews;
+export interface AdminServerOptions extends AdminSpec {
+  /** Of Windrose. */
+  readonly version: string;
+  readonly views: AdminViews;
+  readonly audit: AuditTrail;
   /** A view failed; the caller only sees a 500. */
   readonly onError?: (error: unknown) => void;
 }
 
 export interface AdminServer {
-  /** Rejects when the address cannot be bound, or is not loopback and has no token. */
+  /** Rejects when an address or the socket cannot be bound, or the address is not loopback and there is no token. */
   listen(): Promise<{ readonly port: number }>;
+  /** For requests from now on. The new tokens must suit the address, as `listen` demands. */
+  setTokens(tokens: readonly AdminTokenSpec[]): void;
+  /** Accepts no more at once; requests in flight have a few seconds to be answered. */
   close(): Promise<void>;
 }
 
-interface Answer {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-interface Endpoint {
-  /** For probes of an orchestrator, which have no token and ask by address. */
-  readonly isOpen: boolean;
-  answer(): Answer | Promise<Answer>;
-}
-
-const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
-const LIMITS = { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 60_000, maxHeaderSize: 8 * 1024 } as const;
+const LIMITS = {
+  headersTimeout: 5_000,
+  requestTimeout: 60_000,
+  keepAliveTimeout: 60_000,
+  maxHeaderSize: 8 * 1024,
+  /** How late the first two may be noticed. */
+  connectionsCheckingInterval: 1_000,
+} as const;
 const MAX_CONNECTIONS = 100;
+const CLOSE_GRACE_MS = 5_000;
 
-export function createAdminServer({ bind, token, views, onError = () => undefined }: AdminServerOptions): AdminServer {
+export function createAdminServer(options: AdminServerOptions): AdminServer {
+  const { bind, socketPath, views, audit, onError = () => undefined } = options;
   const isLoopback = isLoopbackHost(bind.host);
-  const endpoints = adminEndpoints(views);
-  const hasToken = token === "" ? () => true : createTokenCheck(token);
+  const limitedAudit = limitStrangers(audit);
+  let judge = createJudge(options.tokens);
+  const handler = createRequestHandler({
+    router: createRouter(adminEndpoints(options)),
+    judge: () => judge,
+    audit: limitedAudit,
+    servedVersion: () => views.info().snapshotVersion,
+    onError,
+  });
+  const tcp = createDoor(isLoopback ? "loopback" : "network", handler, onError);
+  const unix = socketPath === "" ? null : createDoor("socket", handler, onError);
+  let bound: BoundSocket | null = null;
 
-  async function answer(request: IncomingMessage): Promise<Answer> {
-    const endpoint = endpoints.get(pathOf(request));
-    if (endpoint?.isOpen !== true) {
-      if (isLoopback && !namesLoopback(request.headers.host)) return problem(421, "Host does not name this machine");
-      if (!hasToken(request.headers.authorization)) return unauthorized();
-    }
-    if (endpoint === undefined) return problem(404, "No such endpoint");
-    if (request.method !== "GET" && request.method !== "HEAD") return problem(405, "Only GET and HEAD", { allow: "GET, HEAD" });
-    return endpoint.answer();
-  }
-
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    try {
-      send(request, response, await answer(request));
-    } catch (error) {
-      onError(error);
-      send(request, response, problem(500, "The view failed"));
-    }
-  }
-
-  const server = createServer(LIMITS, (request, response) => void handle(request, response));
-  server.maxConnections = MAX_CONNECTIONS;
   return {
     async listen() {
-      if (!isLoopback && token === "") throw new Error(`admin: ${bind.host} is not a loopback address: a token is required`);
-      await bindServer(server, bind);
-      return { port: (server.address() as AddressInfo).port };
+      if (!isLoopback && options.tokens.length === 0) {
+        throw new Error(`admin: ${bind.host} is not a loopback address: a token is required`);
+      }
+      await bindServer(tcp.server, bind);
+      try {
+        bound = unix === null ? null : await listenOnSocket(unix.server, socketPath);
+      } catch (error) {
+        await tcp.connections.close(0);
+        throw error;
+      }
+      return { port: (tcp.server.address() as AddressInfo).port };
     },
-    close: () => closeServer(server),
+    setTokens(tokens) {
+      if (!isLoopback && tokens.length === 0) throw new Error("admin: a token is required");
+      judge = createJudge(tokens);
+    },
+    async close() {
+      bound?.remove();
+      await Promise.all([tcp.connections.close(CLOSE_GRACE_MS), unix?.connections.close(CLOSE_GRACE_MS)]);
+      limitedAudit.flush();
+    },
   };
 }
 
-function adminEndpoints(views: StatusViews): ReadonlyMap<string, Endpoint> {
-  return new Map<string, Endpoint>([
-    ["/metrics", { isOpen: false, answer: async () => ({ status: 200, contentType: PROMETHEUS_TEXT, body: await views.metricsText() }) }],
-    ["/healthz", { isOpen: true, answer: () => statusAnswer(views.health().isHealthy, views.health().reasons) }],
-    ["/readyz", { isOpen: true, answer: () => statusAnswer(views.readiness().isReady, views.readiness().reasons) }],
-    ["/v1/info", { isOpen: false, answer: () => json(200, views.info()) }],
-    ["/v1/config", { isOpen: false, answer: () => json(200, views.snapshotView()) }],
-  ]);
+/** Every endpoint, the description of all of them included. */
+export function adminEndpoints({ views, audit, version }: Pick<AdminServerOptions, "views" | "audit" | "version">): readonly Endpoint[] {
+  const endpoints: Endpoint[] = [...statusEndpoints(views, audit), ...configurationEndpoints(views)];
+  endpoints.push(
+    endpoint({
+      method: "GET",
+      path: "/v1/openapi.json",
+      id: "getOpenApi",
+      about: "This API as an OpenAPI 3.1 document.",
+      access: "read",
+      answers: { 200: { about: "The document.", schema: anyJson } },
+      answer: () => json(200, openApiDocument(endpoints, version)),
+    }),
+  );
+  return endpoints;
 }
 
-function statusAnswer(isFine: boolean, reasons: readonly string[]): Answer {
-  return json(isFine ? 200 : 503, { status: isFine ? "ok" : "unavailable", reasons });
+interface DoorServer {
+  readonly server: Server;
+  readonly connections: Connections;
 }
 
-function unauthorized(): Answer {
-  return problem(401, "A Bearer token is required", { "www-authenticate": 'Bearer realm="windrose admin"' });
+function createDoor(door: Door, handler: RequestHandler, onError: (error: unknown) => void): DoorServer {
+  const server = createServer(LIMITS);
+  const connections = trackConnections(server, MAX_CONNECTIONS);
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    connections.begin(request, response);
+    handler(request, response, door).catch((error: unknown) => {
+      onError(error);
+      response.destroy();
+    });
+  };
+  // The body reader says when to continue: not before it is known that the caller may ask.
+  server.on("request", onRequest).on("checkContinue", onRequest);
+  return { server, connections };
 }
 
-function problem(status: number, title: string, headers: Readonly<Record<string, string>> = {}): Answer {
-  return { status, contentType: "application/problem+json", body: `${JSON.stringify({ status, title })}\n`, headers };
-}
-
-function json(status: number, value: unknown): Answer {
-  return { status, contentType: "application/json", body: `${JSON.stringify(value, null, 2)}\n` };
-}
-
-function send(request: IncomingMessage, response: ServerResponse, { status, contentType, body, headers }: Answer): void {
-  const bytes = Buffer.from(body);
-  response.writeHead(status, {
-    "content-type": contentType,
-    "content-length": bytes.length,
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    ...headers,
-  });
-  response.end(request.method === "HEAD" ? undefined : bytes);
-  // A request body is of no interest; reading it away keeps the connection usable.
-  request.resume();
-}
-
-function pathOf(request: IncomingMessage): string {
-  return (request.url ?? "").split("?", 1)[0] as string;
-}
-
-function bindServer(server: Server, { host, port }: AdminServerOptions["bind"]): Promise<void> {
+function bindServer(server: Server, { host, port }: AdminSpec["bind"]): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host.replace(/^\[(.*)\]$/, "$1"), () => {
       server.off("error", reject);
       resolve();
     });
-  });
-}
-
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
   });
 }

@@ -5,6 +5,7 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import type {
+  AdminSpec,
   BackendSpec,
   EndpointSpec,
   JwksSourceSpec,
@@ -55,7 +56,7 @@ export function compile(input: CompileInput): Compiled {
     jwtProviders: document.providers.jwt.map((provider, index) => compileProvider(provider, ["providers", "jwt", index], input)),
     limits: { store: document.limits.store, maxKeys: document.limits.maxKeys },
     telemetry: compileTelemetry(input),
-    admin: { bind: address(document.admin.bind), token: input.materials.text(["admin", "token"]) },
+    admin: compileAdmin(input),
     workers: document.workers === "auto" ? availableParallelism() : document.workers,
     drain: { timeoutMs: milliseconds(document.drain.timeout) },
   };
@@ -82,6 +83,17 @@ function absolutePath(path: string, at: DocumentPath, { tree }: CompileInput): s
 
 function lowerCase(texts: readonly string[]): string[] {
   return texts.map((text) => text.toLowerCase());
+}
+
+function compileAdmin(input: CompileInput): AdminSpec {
+  const { bind, token, tokens, socket } = input.document.admin;
+  const named = tokens.map(({ name, role }, index) => ({ name, role, token: input.materials.text(["admin", "tokens", index, "token"]) }));
+  const own = { name: "admin", role: "write", token: input.materials.text(["admin", "token"]) } as const;
+  return {
+    bind: address(bind),
+    tokens: token === undefined ? named : [own, ...named],
+    socketPath: socket === undefined ? "" : absolutePath(socket, ["admin", "socket"], input),
+  };
 }
 
 function compileListener(listener: CompleteListener, path: DocumentPath, input: CompileInput): ListenerSpec {

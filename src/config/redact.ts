@@ -30,6 +30,7 @@ type Match = CompleteDocument["routes"][number]["match"][number];
 /** Fields that are secret wherever their value comes from. */
 const SECRET_PATHS: readonly (readonly (string | number)[])[] = [
   ["admin", "token"],
+  ["admin", "tokens", 0, "token"],
   ["providers", "jwt", 0, "jwks", "inline", "keys"],
 ];
 
@@ -53,7 +54,7 @@ export function redactDocument(document: LoadedDocument): Record<string, unknown
   return {
     ...writtenDocument(document, (tree) => redactTree(tree, false)),
     providers: { ...effective.providers, jwt: effective.providers.jwt.map(redactProvider) },
-    admin: { ...effective.admin, ...(effective.admin.token === undefined ? {} : { token: REDACTED }) },
+    admin: redactAdmin(effective.admin),
   };
 }
 
@@ -84,6 +85,11 @@ function showFilter(entry: object, tree: Tree | null, show: (tree: Tree) => unkn
   const filter = filterOf(entry);
   const node = filter === null || tree === null ? null : nodeAt(tree, [filter.type]);
   return filter === null || node === null ? {} : { [filter.type]: { ...defaultsOf(filter.type), ...(show(node) as object) } };
+}
+
+function redactAdmin(admin: CompleteDocument["admin"]): unknown {
+  const tokens = admin.tokens.map((entry) => ({ ...entry, token: REDACTED }));
+  return { ...admin, ...(admin.token === undefined ? {} : { token: REDACTED }), tokens };
 }
 
 function redactProvider(provider: CompleteDocument["providers"]["jwt"][number]): unknown {

@@ -42,11 +42,11 @@ export function identityOf(content: Omit<Snapshot, "version">, { document, mater
   const routes = content.routes.map((route) => ({ ...route, listeners: [...route.listeners].sort() }));
   return {
     lists: { listeners, routes, services: content.services, "providers.jwt": content.jwtProviders },
-    // `auto` and not the number it stands for here; the path as written and not where it leads here.
+    // `auto` and not the number it stands for here; paths as written and not where they lead here.
     blocks: {
       limits: content.limits,
       telemetry: document.telemetry,
-      admin: content.admin,
+      admin: { ...content.admin, socketPath: document.admin.socket ?? "" },
       workers: document.workers,
       drain: content.drain,
     },

@@ -4,16 +4,28 @@ import { type CompleteListener, completeListener, listenerSchema } from "./liste
 import { type CompleteProvider, completeProvider, jwtProviderSchema } from "./provider.js";
 import { routeSchema } from "./route.js";
 import { serviceSchema } from "./service.js";
-import { bindAddress, duration, filePath, textOrFile } from "./values.js";
+import { bindAddress, duration, filePath, name, textOrFile } from "./values.js";
 
 const accessLog = z.strictObject({
   path: filePath().default("stdout").describe("stdout, stderr, off, or a file."),
   sample: z.number().min(0).max(1).default(1).describe("Share of exchanges that are logged; gateway failures always are."),
 });
 
+const adminToken = z.strictObject({
+  name: name().describe("Who holds it; appears in the audit log."),
+  token: textOrFile(z.string().min(1)).describe("Bearer token. Secret."),
+  role: z.enum(["read", "write"]).default("read").describe("read sees; write also changes what is served, and sees texts of versions."),
+});
+
 const admin = z.strictObject({
   bind: bindAddress().default("127.0.0.1:9901"),
-  token: textOrFile(z.string().min(1)).optional().describe("Bearer token for the admin API; required when bind is not loopback. Secret."),
+  token: textOrFile(z.string().min(1))
+    .optional()
+    .describe('Bearer token for the admin API, of role write and named "admin"; one is required when bind is not loopback. Secret.'),
+  tokens: z.array(adminToken).max(100).default([]).describe("Further tokens, one for each person or program."),
+  socket: filePath()
+    .optional()
+    .describe("A Unix socket for the admin API, for the user that the gateway runs as: no token is asked for, and everything is allowed."),
 });
 
 export const documentSchema = z.strictObject({

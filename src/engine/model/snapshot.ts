@@ -319,9 +319,22 @@ export interface TelemetrySpec {
 
 export interface AdminSpec {
   readonly bind: { readonly host: string; readonly port: number };
-  /** Required when the bind is not loopback; empty: no token. Secret. */
+  /** At least one when the bind is not loopback. Empty: callers on loopback may read, nobody may write but through the socket. */
+  readonly tokens: readonly AdminTokenSpec[];
+  /** Absolute; "" for no Unix socket. */
+  readonly socketPath: string;
+}
+
+export interface AdminTokenSpec {
+  /** Unique; of `admin.token` it is "admin". */
+  readonly name: string;
+  readonly role: AdminRole;
+  /** Secret. */
   readonly token: string;
 }
+
+/** Writers may read, too. */
+export type AdminRole = "read" | "write";
 
 export interface DrainSpec {
   /** How long in-flight exchanges may take after SIGTERM. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { formatProblem, loadConfig, parseConfig } from "../../../src/config/index.js";
-import { accept, httpsDocument, MINIMAL, makeCertificate, makeKey, problemsOf, refuse, temporaryDirectory } from "./fixtures.js";
+import { accept, httpsDocument, makeCertificate, makeKey, problemsOf, refuse, temporaryDirectory } from "./fixtures.js";
 
 function listener(rest: string): string {
   return `listeners: [{ name: a, ${rest} }]`;
@@ -265,35 +265,4 @@ test("two listeners, or a listener and the admin API, cannot share an address", 
 
 test("different ports, addresses, and port 0 twice do not collide", () => {
   accept(listeners("1.2.3.4:80", "1.2.3.4:81", "1.2.3.5:80", "1.2.3.4:0", "1.2.3.4:0"));
-});
-
-test("an admin API that others can reach needs a token", () => {
-  assert.match(refuse(`${MINIMAL}admin: { bind: "0.0.0.0:9901" }`)[0] ?? "", /admin\.bind "0\.0\.0\.0:9901" can be reached from outside/);
-  const { snapshot } = accept(`${MINIMAL}admin: { bind: "0.0.0.0:9901", token: 0123456789abcdef0123456789abcdef-x }`);
-  assert.equal(snapshot.admin.token, "0123456789abcdef0123456789abcdef-x");
-  for (const loopback of ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1"]) accept(`${MINIMAL}admin: { bind: "${loopback}" }`);
-});
-
-test("a token may come from a file, without the line break at its end", (context) => {
-  const directory = temporaryDirectory(context, {
-    "w.yaml": `${MINIMAL}admin: { token: { file: secrets/token } }`,
-    "secrets/token": "0123456789abcdefghij\n",
-  });
-  const result = loadConfig(join(directory, "w.yaml"), { env: {} });
-  assert.ok(result.ok);
-  assert.equal(result.snapshot.admin.token, "0123456789abcdefghij");
-  assert.deepEqual(result.document.files, [join(directory, "secrets/token"), join(directory, "w.yaml")]);
-});
-
-test("an empty, broken or missing token is a problem, a short one a warning", () => {
-  assert.match(refuse(`${MINIMAL}admin: { token: "" }`)[0] ?? "", /admin\.token/);
-  assert.match(refuse(`${MINIMAL}admin: { token: "a b" }`)[0] ?? "", /printable ASCII/);
-  assert.match(refuse(`${MINIMAL}admin: { token: { file: nowhere } }`)[0] ?? "", /admin\.token\.file cannot read "nowhere"/);
-  assert.match(refuse(`${MINIMAL}admin: { token: { fil: x } }`).join("\n"), /fil is not a known key \(did you mean "file"\?\)/);
-  assert.match(accept(`${MINIMAL}admin: { token: short }`).warnings[0] ?? "", /admin\.token warning: is short enough/);
-});
-
-test("a directory or a device in place of a file is a problem and does not block", () => {
-  assert.match(refuse(`${MINIMAL}admin: { token: { file: /dev/zero } }`)[0] ?? "", /it is not a regular file/);
-  assert.match(refuse(`${MINIMAL}admin: { token: { file: / } }`)[0] ?? "", /it is a directory/);
 });

@@ -145,7 +145,7 @@ test("everything around has defaults too", () => {
   const { limits, telemetry, admin, workers, drain } = accept(MINIMAL).snapshot;
   assert.deepEqual(limits, { store: "memory", maxKeys: 100_000 });
   assert.deepEqual(telemetry, { accessLog: { path: "stdout", sample: 1 } });
-  assert.deepEqual(admin, { bind: { host: "127.0.0.1", port: 9901 }, token: "" });
+  assert.deepEqual(admin, { bind: { host: "127.0.0.1", port: 9901 }, tokens: [], socketPath: "" });
   assert.equal(workers, availableParallelism());
   assert.deepEqual(drain, { timeoutMs: 30_000 });
 });

@@ -61,7 +61,12 @@ const VALID = {
     jwt: [{ name: "main", issuer: "https://i.example", audiences: ["a"], algorithms: ["ES256"], jwks: { uri: "https://i.example/jwks" } }],
   },
   telemetry: { accessLog: { path: "off" } },
-  admin: { bind: "127.0.0.1:0", token: "0123456789abcdef0123" },
+  admin: {
+    bind: "127.0.0.1:0",
+    token: "0123456789abcdef0123",
+    tokens: [{ name: "ci", token: "0123456789abcdef4567", role: "write" }],
+    socket: "admin.sock",
+  },
   workers: 2,
 };
 

@@ -15,11 +15,18 @@ function redacted(text: string, env: Record<string, string> = {}): Record<string
 }
 
 test("the admin token is never shown, wherever it comes from", (context) => {
-  assert.deepEqual(redacted(`${MINIMAL}admin: { token: ${SECRET} }`)["admin"], { bind: "127.0.0.1:9901", token: "[redacted]" });
+  assert.deepEqual(redacted(`${MINIMAL}admin: { token: ${SECRET} }`)["admin"], {
+    bind: "127.0.0.1:9901",
+    token: "[redacted]",
+    tokens: [],
+  });
   assert.deepEqual(redacted(`${MINIMAL}admin: { token: "\${T}" }`, { T: SECRET })["admin"], {
     bind: "127.0.0.1:9901",
     token: "[redacted]",
+    tokens: [],
   });
+  const named = redacted(`${MINIMAL}admin: { tokens: [{ name: ci, token: ${SECRET} }] }`);
+  assert.deepEqual((named["admin"] as { tokens: unknown }).tokens, [{ name: "ci", token: "[redacted]", role: "read" }]);
   const directory = temporaryDirectory(context, { "w.yaml": `${MINIMAL}admin: { token: { file: token } }`, token: SECRET });
   const result = loadConfig(join(directory, "w.yaml"), { env: {} });
   assert.ok(result.ok);

@@ -215,7 +215,7 @@ test("a variable may stand for a number or a boolean where the schema wants one"
   const { snapshot } = accept(text, { env: { WORKERS: "3", TOKEN: "12345678901234567890" } });
   assert.equal(snapshot.workers, 3);
   assert.equal(snapshot.telemetry.accessLog.sample, 0.5);
-  assert.equal(snapshot.admin.token, "12345678901234567890");
+  assert.equal(snapshot.admin.tokens[0]?.token, "12345678901234567890");
 });
 
 test("a quoted number is not a number when it is written in the document", () => {
