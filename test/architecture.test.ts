@@ -70,6 +70,7 @@ const IMPURE = [
 const SOCKET_ERROR_FILE = "upstream/socket-errors.ts";
 const SOCKET_ERRORS = /\b(?:ECONNRESET|ECONNREFUSED|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENOTFOUND|EAI_AGAIN)\b/;
 const SOCKET_ERROR_EXCEPTIONS: readonly Exception[] = [
+  { file: "admin/unix-socket.ts", allows: "ECONNREFUSED", reason: "it tells that a socket file has nobody behind it" },
   { file: "listeners/uws/listener.ts", allows: "ENOTFOUND", reason: "the name of a bind address can be unknown, too" },
 ];
 

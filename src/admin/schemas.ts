@@ -180,19 +180,16 @@ export const guard = z.discriminatedUnion("state", [
 const MAX_FIELDS = 200;
 
 export const explainBody = z.strictObject({
-  listener: z.string().max(63).nullable().default(null).describe("Null: the first that serves HTTP."),
-  method: z
-    .string()
-    .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/)
-    .default("GET"),
-  host: z.string().max(512).describe("The Host field."),
-  target: z.string().max(16_384).startsWith("/").describe("Path with query."),
+  request: z.string().min(1).max(16_384).describe("GET https://api.example.com/orders/1?page=2; without a method it is GET."),
   headers: z
     .array(z.tuple([z.string().max(256), z.string().max(16_384)]))
     .max(MAX_FIELDS)
-    .default([]),
-  clientAddress: z.union([z.ipv4(), z.ipv6()]).nullable().default(null),
-});
+    .exactOptional(),
+  jwt: z.string().max(16_384).exactOptional().describe("A token, given to the route's jwt filters where they look for one. Secret."),
+  identity: z.string().max(2048).exactOptional().describe("Name in the client's certificate: a SPIFFE ID or a DNS name."),
+  address: z.string().max(64).exactOptional().describe("IP address of the client."),
+  listener: z.string().max(63).exactOptional().describe("By default the first that takes such a request."),
+}) satisfies z.ZodType<views.ExplainRequest>;
 export const explainDone = z.strictObject({ result: result("explained"), explanation: z.unknown() });
 
 const MAX_EXPLAIN_MS = 3_600_000;

@@ -72,7 +72,7 @@ function isListenedTo(path: string): Promise<boolean> {
 
 /** Gone meanwhile, or nobody listens. */
 function isRefusal(error: NodeJS.ErrnoException): boolean {
-  return error.code === "ENOENT" || /REFUSED$/.test(error.code ?? "");
+  return error.code === "ENOENT" || error.code === "ECONNREFUSED";
 }
 
 /** Binding is synchronous, so no other file of this thread is made under this mask. */

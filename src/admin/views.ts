@@ -141,16 +141,17 @@ export type DiffResult =
 
 /** A request that is thought of, not sent. */
 export interface ExplainRequest {
-  /** Name of a listener; null: the first that serves HTTP. */
-  readonly listener: string | null;
-  readonly method: string;
-  /** The Host field or `:authority`. */
-  readonly host: string;
-  /** Path with query, from `/`. */
-  readonly target: string;
-  readonly headers: readonly (readonly [name: string, value: string])[];
-  /** Address of the caller; null: 127.0.0.1. */
-  readonly clientAddress: string | null;
+  /** `GET https://api.example.com/orders/1?page=2`; without a method it is GET. */
+  readonly request: string;
+  readonly headers?: readonly (readonly [name: string, value: string])[];
+  /** A token, given to the route's jwt filters where they look for one. Secret. */
+  readonly jwt?: string;
+  /** Name in the client's certificate: a SPIFFE ID or a DNS name. */
+  readonly identity?: string;
+  /** IP address of the client. */
+  readonly address?: string;
+  /** Name of the listener; by default the first that takes such a request. */
+  readonly listener?: string;
 }
 
 export type ExplainResult =

@@ -109,7 +109,9 @@ function isWithin(path: string, outer: string): boolean {
 
 /** Certificates and roots are public. Tokens and key sets may be short enough to be guessed from a digest. */
 function isSecretContent(prefix: string, path: string): boolean {
-  return isSecretPath([prefix, path]) || path === "jwks";
+  // `admin` with `tokens[0].token`: a position may be any.
+  const parts = [prefix, ...path.split(/[.[\]]+/)].map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  return isSecretPath(parts) || path === "jwks";
 }
 
 function shortDigest(digest: string): string {

@@ -1,6 +1,7 @@
 /** What the admin server may see, put together from the primary's parts. */
 import { type AdminServer, createAdminServer } from "../admin/admin-server.js";
-import type { ReadinessView, StatusViews, WorkerView } from "../admin/views.js";
+import type { AuditTrail } from "../admin/audit.js";
+import type { AdminViews, ConfigurationViews, ReadinessView, WorkerView } from "../admin/views.js";
 import type { Snapshot } from "../engine/model/snapshot.js";
 import type { MetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
@@ -13,12 +14,15 @@ export interface AdminParts {
   readonly redactedDocument: unknown;
   readonly pool: WorkerPool;
   readonly metrics: MetricsAggregator;
+  readonly configuration: ConfigurationViews;
+  readonly audit: AuditTrail;
   readonly log: ProcessLog;
 }
 
-export function createAdmin({ version, snapshot, redactedDocument, pool, metrics, log }: AdminParts): AdminServer {
+export function createAdmin({ version, snapshot, redactedDocument, pool, metrics, configuration, audit, log }: AdminParts): AdminServer {
   const startedAt = new Date().toISOString();
-  const views: StatusViews = {
+  const views: AdminViews = {
+    ...configuration,
     async metricsText() {
       await pool.collect();
       return await metrics.text();
@@ -42,7 +46,7 @@ export function createAdmin({ version, snapshot, redactedDocument, pool, metrics
     snapshotView: () => redactedDocument,
   };
   const onError = (error: unknown): void => log.error({ err: error }, "an admin view failed");
-  return createAdminServer({ ...snapshot.admin, views, onError });
+  return createAdminServer({ ...snapshot.admin, version, views, audit, onError });
 }
 
 function readiness(pool: WorkerPool): ReadinessView {

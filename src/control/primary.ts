@@ -8,6 +8,7 @@ import { createMemoryLimitStore } from "../limits/lease-store.js";
 import { createMetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
 import { createAdmin } from "./admin-views.js";
+import { createAuditLog } from "./audit-log.js";
 import { createKeySets, type KeySets } from "./key-sets.js";
 import { type ListenHandles, openListenHandles } from "./listen-handles.js";
 import { openFilesWarning, readOpenFileLimit, reservedFiles, socketsWithin } from "./open-files.js";
@@ -16,6 +17,7 @@ import type { KeySetMessage } from "./protocol.js";
 import { socketTableProblem } from "./socket-table.js";
 import { type StopSignals, watchStopSignals } from "./stop-signals.js";
 import { createTicketKeys } from "./ticket-keys.js";
+import { unwiredConfiguration } from "./unwired-configuration.js";
 import { createWorkerPool, type WorkerFailure, type WorkerPool } from "./worker-pool.js";
 
 export interface GatewayInfo {
@@ -117,7 +119,11 @@ async function startGateway(options: GatewayOptions, handles: ListenHandles, log
     metrics,
     log,
   });
-  const admin = createAdmin({ version, snapshot, redactedDocument, pool, metrics, log });
+  const acceptedAt = new Date().toISOString();
+  const first = { version: snapshot.version, sequence: 1, acceptedAt, source: "boot", author: "", note: "", path: "" } as const;
+  const configuration = unwiredConfiguration(first);
+  const audit = createAuditLog({ directory: null, log });
+  const admin = createAdmin({ version, snapshot, redactedDocument, pool, metrics, configuration, audit, log });
   await Promise.race([keys.start(), delay(FIRST_KEYS_WAIT_MS)]);
   const { port: adminPort } = await admin.listen();
   const failure = await pool.start();
