@@ -1,12 +1,12 @@
 /** Turns what happened to a simulated request into an `Explanation`: words for reasons, and no secrets. */
 import type {
+  EndpointStates,
   ExplainedBackend,
   ExplainedCandidate,
   ExplainedPolicies,
   ExplainedRoute,
   ExplainedUpstream,
   ExplainedVerdict,
-  EndpointStates,
   Explanation,
   HeaderChanges,
 } from "../../engine/model/explanation.js";

@@ -4,7 +4,8 @@
  */
 import { type HeaderList, type PeerIdentity, RequestHead } from "../../engine/model/request.js";
 import type { ListenerSpec } from "../../engine/model/snapshot.js";
-import { type GatePolicy, type GateVerdict, gate } from "../../listeners/uws/gate.js";
+import type { HeadPolicy, HeadVerdict } from "../../listeners/head-rules.js";
+import { gate } from "../../listeners/uws/gate.js";
 import { judgeHead } from "../../listeners/wire/request-rules.js";
 import { createAcceptor } from "../../proxy/acceptor.js";
 import type { Gateway } from "../../proxy/gateway.js";
@@ -53,9 +54,9 @@ export function sendThrough(
 }
 
 /** As the listener would, before the proxy hears of it. */
-function judge(listener: ListenerSpec, request: DescribedRequest): GateVerdict {
+function judge(listener: ListenerSpec, request: DescribedRequest): HeadVerdict {
   const { limits, hardening } = listener;
-  const policy: GatePolicy = {
+  const policy: HeadPolicy = {
     scheme: schemeOf(listener),
     maxBodyBytes: limits.maxBodyBytes,
     maxHeaderBytes: limits.maxHeaderBytes,
@@ -181,5 +182,6 @@ const DEAF_CALL: UpstreamCall = {
   end: () => undefined,
   pause: () => undefined,
   resume: () => undefined,
+  bodyArrived: () => undefined,
   abort: () => undefined,
 };

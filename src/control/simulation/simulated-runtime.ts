@@ -107,6 +107,7 @@ function alwaysPicks({ picker, spec }: ServiceRuntime): Picker {
     maxConnections: 0,
     maxPendingRequests: 0,
     maxWebSockets: 0,
+    maxSlowClientPercent: 0,
   } as const;
   const nowhere = new Endpoint("", target, 1, "", {});
   return { pick: (random, tried) => picker.pick(random, tried) ?? nowhere };
