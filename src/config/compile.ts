@@ -16,6 +16,7 @@ import type {
   RouteSpec,
   ServiceSpec,
   Snapshot,
+  SupervisionSpec,
   TelemetrySpec,
   UpstreamHttp2Spec,
   WebSocketSpec,
@@ -59,6 +60,7 @@ export function compile(input: CompileInput): Compiled {
     admin: compileAdmin(input),
     workers: document.workers === "auto" ? availableParallelism() : document.workers,
     drain: { timeoutMs: milliseconds(document.drain.timeout) },
+    supervision: compileSupervision(document.supervision),
   };
   const identity = identityOf(content, input);
   return { snapshot: deepFreeze({ version: versionOf(identity), ...content }), identity };
@@ -180,6 +182,7 @@ function compileCertificate(files: { cert: string; key: string }, path: Document
     keyPath: absolutePath(files.key, [...path, "key"], input),
     names: loaded?.names ?? [],
     notAfterMs: loaded?.notAfterMs ?? 0,
+    fingerprint: loaded?.fingerprint ?? "",
   };
 }
 
@@ -279,6 +282,15 @@ function compileKeys(jwks: CompleteProvider["jwks"], path: DocumentPath, { mater
     cooldownMs: milliseconds(jwks.cooldown),
     timeoutMs: milliseconds(jwks.timeout),
     caPem: materials.text([...path, "ca"]),
+  };
+}
+
+function compileSupervision({ stallTimeout, maxWorkerMemory, maxCrashes, crashWindow }: CompleteDocument["supervision"]): SupervisionSpec {
+  return {
+    stallTimeoutMs: milliseconds(stallTimeout),
+    maxWorkerMemoryBytes: bytes(maxWorkerMemory),
+    maxCrashes,
+    crashWindowMs: milliseconds(crashWindow),
   };
 }
 

@@ -50,15 +50,15 @@ export function createAdmin({ version, snapshot, redactedDocument, pool, metrics
 }
 
 function readiness(pool: WorkerPool): ReadinessView {
-  const reasons: string[] = [];
+  const reasons: string[] = [...pool.troubles];
   if (pool.isDraining) reasons.push("draining");
   if (!pool.workers.some((worker) => worker.isReady)) reasons.push("no worker is ready");
   return { isReady: reasons.length === 0, reasons };
 }
 
 function workerViews(pool: WorkerPool): WorkerView[] {
-  return pool.workers.map(({ id, pid, isReady, snapshotVersion }) => {
-    const state = pool.isDraining ? "draining" : isReady ? "ready" : "starting";
+  return pool.workers.map(({ id, pid, isReady, isDraining, snapshotVersion }) => {
+    const state = pool.isDraining || isDraining ? "draining" : isReady ? "ready" : "starting";
     return { id, pid, state, snapshotVersion };
   });
 }

@@ -2,6 +2,8 @@
  * What a worker moves bytes with: builds the adapters once, wires them together, and swaps runtimes as snapshots arrive.
  * It never reads files, resolves names or waits for the primary, except for leases and keys that it does not hold.
  */
+
+import type { Snapshot } from "../engine/model/snapshot.js";
 import { createTokenVerifiers } from "../filters/jwt/token-verifiers.js";
 import type { FilterPorts } from "../filters/registry.js";
 import type { LeaseGrant } from "../limits/lease.js";
@@ -16,10 +18,10 @@ import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
 import { createWorkerMetrics, type Reading, type WorkerMetrics } from "../telemetry/worker-metrics.js";
 import { createConnector } from "../upstream/connector.js";
 import { untilQuiet } from "./drain.js";
-import { createListeners } from "./gateway-listener.js";
+import { createListeners, type GatewayListeners } from "./gateway-listener.js";
 import type { PrimaryMessage, StartMessage, WorkerChannel } from "./protocol.js";
 import { Questions } from "./questions.js";
-import { createRuntimeBuilder } from "./runtime-builder.js";
+import { createRuntimeBuilder, type RuntimeBuilder } from "./runtime-builder.js";
 import { createSocketBudget } from "./socket-budget.js";
 import { createWorkerAddresses } from "./worker-addresses.js";
 import { createWorkerKeys, type WorkerKeys } from "./worker-keys.js";
@@ -27,6 +29,7 @@ import { createWorkerKeys, type WorkerKeys } from "./worker-keys.js";
 export interface DataPlane {
   /** Binds every listener; the error says which could not. */
   listen(): Promise<void>;
+  /** Throws when a snapshot cannot be served; what was served before still is. */
   receive(message: PrimaryMessage): void;
   /** Stops accepting, lets what is under way finish for at most this long, then closes everything. */
   drain(timeoutMs: number): Promise<void>;
@@ -48,12 +51,13 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
   const timers = createTimerWheel();
   const sockets = createSocketBudget(start.maxSockets);
   const connector = createConnector({ timers, sockets });
-  const { metrics, accessLog, observer } = createTelemetry(start, log, stdoutFd);
+  let served = start.snapshot;
+  const { metrics, accessLog, observer } = createTelemetry(start.workerId, () => served, { log, stdoutFd });
   const addresses = createWorkerAddresses(start.addresses, (message) => channel.send(message));
   const keys = createWorkerKeys((message) => channel.send(message));
   for (const keySet of start.keys) keys.receive(keySet);
   const leases = new Questions<LeaseGrant | null>(LEASE_TIMEOUT_MS);
-  const builder = createRuntimeBuilder(createFilterPorts({ channel, start, log, metrics, keys, leases }));
+  const builder = createRuntimeBuilder(createFilterPorts({ channel, served: () => served, log, metrics, keys, leases }));
   const source: { current: Runtime } = { current: builder.build(start.snapshot) };
   const onBug = (error: unknown): void => log.error({ err: error }, "bug: an exchange had to be given up");
   const gateway: Gateway = { connector, timers, observer, onBug, active: 0, webSockets: new Set(), isDraining: false, isClosing: false };
@@ -73,9 +77,9 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
     receive(message) {
       switch (message.type) {
         case "snapshot":
-          source.current = builder.build(message.snapshot);
-          listeners.reload(message.snapshot.listeners);
-          return channel.send({ type: "ack", version: message.snapshot.version });
+          source.current = takeOver(message.snapshot, builder, listeners);
+          served = message.snapshot;
+          return channel.send({ type: "ack", version: served.version });
         case "keys":
           return keys.receive(message);
         case "leaseReply":
@@ -96,7 +100,7 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
     },
     async drain(timeoutMs) {
       gateway.isDraining = true;
-      for (const listener of open) listener.stopAccepting();
+      await Promise.all(open.map((listener) => listener.stopAccepting()));
       await untilQuiet(gateway, open, timeoutMs);
       clearInterval(push);
       gateway.isClosing = true;
@@ -109,6 +113,13 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
   };
 }
 
+/** Throws when the snapshot cannot be served; nothing has changed then. */
+function takeOver(snapshot: Snapshot, builder: RuntimeBuilder, listeners: GatewayListeners): Runtime {
+  const runtime = builder.build(snapshot);
+  listeners.reload(snapshot.listeners);
+  return runtime;
+}
+
 function openWebSockets({ webSockets }: Gateway): Reading {
   return { name: "windrose_open_websockets", help: "WebSockets open now.", type: "gauge", read: () => webSockets.size };
 }
@@ -119,8 +130,14 @@ interface Telemetry {
   readonly observer: Observer;
 }
 
-function createTelemetry({ workerId, snapshot }: StartMessage, log: ProcessLog, stdoutFd: number): Telemetry {
-  const spec = snapshot.telemetry.accessLog;
+/** @param served the snapshot of the moment */
+function createTelemetry(workerId: number, served: () => Snapshot, { log, stdoutFd }: { log: ProcessLog; stdoutFd: number }): Telemetry {
+  const spec = {
+    path: served().telemetry.accessLog.path,
+    get sample() {
+      return served().telemetry.accessLog.sample;
+    },
+  };
   const metrics = createWorkerMetrics(workerId);
   const accessLog = createAccessLog(spec, { stdoutFd, onProblem: (error) => log.warn({ err: error }, "access log") });
   for (const reading of accessLog.readings) metrics.addReading(reading);
@@ -130,15 +147,14 @@ function createTelemetry({ workerId, snapshot }: StartMessage, log: ProcessLog, 
 
 interface FilterParts {
   readonly channel: WorkerChannel;
-  readonly start: StartMessage;
+  readonly served: () => Snapshot;
   readonly log: ProcessLog;
   readonly metrics: WorkerMetrics;
   readonly keys: WorkerKeys;
   readonly leases: Questions<LeaseGrant | null>;
 }
 
-function createFilterPorts({ channel, start, log, metrics, keys, leases }: FilterParts): FilterPorts {
-  const { limits, workers } = start.snapshot;
+function createFilterPorts({ channel, served, log, metrics, keys, leases }: FilterParts): FilterPorts {
   const warn = (message: string): void => log.warn(message);
   let dryRunRefusals = 0;
   metrics.addReading({
@@ -151,8 +167,12 @@ function createFilterPorts({ channel, start, log, metrics, keys, leases }: Filte
     tokens: createTokenVerifiers({ keys, now: Date.now, warn }),
     limits: createLeaseClient((request) => leases.ask((id) => channel.send({ type: "lease", id, request })).then(granted), {
       now: Date.now,
-      maxKeys: limits.maxKeys,
-      workers,
+      get maxKeys() {
+        return served().limits.maxKeys;
+      },
+      get workers() {
+        return served().workers;
+      },
       warn,
     }),
     onDryRunLimited: () => dryRunRefusals++,

@@ -15,7 +15,9 @@ import type { WorkerAddresses } from "./worker-addresses.js";
 
 export interface GatewayListener {
   listen(): Promise<{ readonly port: number }>;
-  stopAccepting(): void;
+  reload(spec: ListenerSpec): void;
+  /** Resolves when the socket is closed, and everything that waited in its queue was accepted. */
+  stopAccepting(): Promise<void>;
   close(): void;
   readonly connections: number;
   readonly pendingResponses: number;
@@ -23,7 +25,7 @@ export interface GatewayListener {
 
 export interface GatewayListeners {
   readonly all: ReadonlyMap<string, GatewayListener>;
-  /** New certificates and settings for those that can take them while they run. */
+  /** New certificates and settings, as far as they can change while they run. Throws when one cannot take them; then none has. */
   reload(specs: readonly ListenerSpec[]): void;
   /** Base64. */
   setTicketKeys(keys: string): void;
@@ -55,10 +57,12 @@ export function createListeners(parts: ListenerParts): GatewayListeners {
       all.set(spec.name, listener);
     }
   }
+  let current = snapshot.listeners;
   return {
     all,
     reload: (specs) => {
-      for (const spec of specs) tryReload(wire.get(spec.name), spec, parts.log);
+      reloadAll(all, specs, current);
+      current = specs;
     },
     setTicketKeys: (keys) => {
       for (const listener of wire.values()) listener.setTicketKeys(Buffer.from(keys, "base64"));
@@ -105,11 +109,12 @@ function trustOf({ name }: ListenerSpec, { source }: ListenerParts): (address: s
   return (address) => source.current.listeners.get(name)?.trustedPeers.has(address) === true;
 }
 
-/** A certificate that cannot be used leaves the listener as it was. */
-function tryReload(listener: WireListener | undefined, spec: ListenerSpec, log: ProcessLog): void {
+/** @param former what is gone back to when one cannot take its new settings */
+function reloadAll(listeners: ReadonlyMap<string, GatewayListener>, specs: readonly ListenerSpec[], former: readonly ListenerSpec[]): void {
   try {
-    listener?.reload(spec);
+    for (const spec of specs) listeners.get(spec.name)?.reload(spec);
   } catch (error) {
-    log.error({ err: error, listener: spec.name }, "the listener keeps its former settings");
+    for (const spec of former) listeners.get(spec.name)?.reload(spec);
+    throw error;
   }
 }

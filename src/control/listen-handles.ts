@@ -1,52 +1,74 @@
 /**
- * The listening sockets of `h2` and `h2c` listeners: bound once by the primary, passed to every worker, which all accept from
- * the same one (Node 20 cannot bind a port several times). The primary never listens itself: it would have to accept, too.
+ * The listening sockets of `h2` and `h2c` listeners: bound once, passed to every worker, which all accept from the same one
+ * (Node 20 cannot bind a port several times). They stay bound while workers come and go. The primary never listens itself: it
+ * would have to accept, too.
  */
 import { lookup } from "node:dns/promises";
-import net, { isIPv6 } from "node:net";
 import type { ListenerSpec } from "../engine/model/snapshot.js";
 import type { ListenHandle } from "../listeners/wire/listener.js";
+import { bindKey } from "./generation.js";
 import { PortUnavailable } from "./port-probe.js";
+import { type BoundSocket, bindSocket } from "./socket-binder.js";
 
 export interface ListenHandles {
-  /** By listener name; handed to each worker before it starts. */
-  readonly all: ReadonlyMap<string, ListenHandle>;
-  /** Workers that hold a copy go on accepting until they close theirs. */
+  /** What these listeners need, by listener name; binds what is not bound yet. @throws PortUnavailable; nothing more is bound then */
+  open(listeners: readonly ListenerSpec[]): Promise<ReadonlyMap<string, ListenHandle>>;
+  /** Closes what none of these listeners needs. Workers that hold a copy go on accepting until they close theirs. */
+  retain(listeners: readonly ListenerSpec[]): void;
+  /** Closes all. */
   close(): void;
 }
 
-/** What node:cluster shares ports with: a bound handle that does not listen. It is exported, but not documented. */
-interface BoundHandle {
-  /** Non-zero when it failed; a port that is taken is first noticed here. */
-  getsockname(out: { port?: number }): number;
-  close(): void;
+/** Who binds and keeps a second copy of each socket, so that they outlive the primary. */
+export interface SocketKeeper {
+  /** Gives the socket that was bound under this key before, if there is one. Null when it cannot be bound. */
+  bind(key: string, address: string, port: number): Promise<BoundSocket | null>;
+  unbind(key: string): void;
 }
 
-type CreateServerHandle = (address: string, port: number, addressType: 4 | 6, fd: -1, flags: 0) => BoundHandle | number;
+export const OWN_SOCKETS: SocketKeeper = { bind: async (_key, address, port) => bindSocket(address, port), unbind: () => {} };
 
-const { _createServerHandle: createServerHandle } = net as unknown as { readonly _createServerHandle: CreateServerHandle };
+export function createListenHandles(keeper: SocketKeeper = OWN_SOCKETS): ListenHandles {
+  const bound = new Map<string, BoundSocket>();
 
-/** @throws PortUnavailable */
-export async function openListenHandles(listeners: readonly ListenerSpec[]): Promise<ListenHandles> {
-  const all = new Map<string, BoundHandle>();
-  const close = (): void => {
-    for (const handle of all.values()) handle.close();
-  };
-  try {
-    for (const { name, wire, bind } of listeners) if (wire !== null) all.set(name, await bindHandle(name, bind));
-  } catch (error) {
-    close();
-    throw error;
+  function close(key: string): void {
+    bound.get(key)?.close();
+    bound.delete(key);
+    keeper.unbind(key);
   }
-  return { all, close };
-}
 
-async function bindHandle(name: string, { host, port }: ListenerSpec["bind"]): Promise<BoundHandle> {
-  const { address } = await lookup(host).catch((error: Error) => {
-    throw new PortUnavailable(`listener "${name}": ${host}: ${error.message}`, { cause: error });
-  });
-  const handle = createServerHandle(address, port, isIPv6(address) ? 6 : 4, -1, 0);
-  if (typeof handle !== "number" && handle.getsockname({}) === 0) return handle;
-  if (typeof handle !== "number") handle.close();
-  throw new PortUnavailable(`listener "${name}": cannot bind ${host}:${port}`);
+  async function bind(listener: ListenerSpec): Promise<BoundSocket> {
+    const key = bindKey(listener);
+    const { name, bind: at } = listener;
+    const { address } = await lookup(at.host).catch((error: Error) => {
+      throw new PortUnavailable(`listener "${name}": ${at.host}: ${error.message}`, { cause: error });
+    });
+    const socket = await keeper.bind(key, address, at.port);
+    if (socket === null) throw new PortUnavailable(`listener "${name}": cannot bind ${at.host}:${at.port}`);
+    bound.set(key, socket);
+    return socket;
+  }
+
+  return {
+    async open(listeners) {
+      const before = new Set(bound.keys());
+      const handles = new Map<string, ListenHandle>();
+      try {
+        for (const listener of listeners.filter(({ wire }) => wire !== null)) {
+          handles.set(listener.name, bound.get(bindKey(listener)) ?? (await bind(listener)));
+        }
+      } catch (error) {
+        for (const key of bound.keys()) if (!before.has(key)) close(key);
+        throw error;
+      }
+      return handles;
+    },
+    retain(listeners) {
+      const needed = new Set(listeners.filter(({ wire }) => wire !== null).map(bindKey));
+      for (const key of bound.keys()) if (!needed.has(key)) close(key);
+    },
+    close() {
+      for (const key of bound.keys()) close(key);
+    },
+  };
 }

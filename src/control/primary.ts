@@ -10,7 +10,6 @@ import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
 import { createAdmin } from "./admin-views.js";
 import { createAuditLog } from "./audit-log.js";
 import { createKeySets, type KeySets } from "./key-sets.js";
-import { type ListenHandles, openListenHandles } from "./listen-handles.js";
 import { openFilesWarning, readOpenFileLimit, reservedFiles, socketsWithin } from "./open-files.js";
 import { PortUnavailable, probePort } from "./port-probe.js";
 import type { KeySetMessage } from "./protocol.js";
@@ -61,16 +60,14 @@ async function runUntilStopped(options: GatewayOptions, signals: StopSignals): P
     process.stderr.write(`windrose: ${unlimitable}\n`);
     return EXIT_UNAVAILABLE;
   }
-  let handles: ListenHandles;
   try {
     await probePorts(snapshot);
-    handles = await openListenHandles(snapshot.listeners);
   } catch (error) {
     if (!(error instanceof PortUnavailable)) throw error;
     process.stderr.write(`windrose: ${error.message}\n`);
     return EXIT_UNAVAILABLE;
   }
-  const gateway = await startGateway(options, handles, log);
+  const gateway = await startGateway(options, log);
   signals.onForce(() => gateway.kill());
   if (gateway.failure !== null) {
     process.stderr.write(`windrose: ${gateway.failure.message}\n`);
@@ -94,7 +91,7 @@ interface RunningGateway {
   stop(drainTimeoutMs: number): Promise<void>;
 }
 
-async function startGateway(options: GatewayOptions, handles: ListenHandles, log: ProcessLog): Promise<RunningGateway> {
+async function startGateway(options: GatewayOptions, log: ProcessLog): Promise<RunningGateway> {
   const { snapshot, isSingle, redactedDocument, version } = options;
   const limits = createMemoryLimitStore({ maxKeys: snapshot.limits.maxKeys });
   const metrics = createMetricsAggregator({ version });
@@ -107,8 +104,7 @@ async function startGateway(options: GatewayOptions, handles: ListenHandles, log
     snapshot,
     isSingle,
     instance: randomBytes(6).toString("hex"),
-    maxSockets: maxSockets(snapshot, isSingle, log),
-    handles: handles.all,
+    maxSockets: (of) => maxSockets(of, isSingle, log),
     ticketKeys: () => tickets.current,
     currentKeys: () => snapshot.jwtProviders.flatMap(({ name }) => keySetMessage(name, keys)),
     services: {
@@ -133,8 +129,6 @@ async function startGateway(options: GatewayOptions, handles: ListenHandles, log
     failure,
     kill: () => pool.kill(),
     async stop(drainTimeoutMs) {
-      // A socket that only we still held would go on taking connections that nobody serves.
-      handles.close();
       tickets.stop();
       await pool.stop(drainTimeoutMs);
       keys.stop();

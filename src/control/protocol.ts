@@ -8,6 +8,7 @@ import type { AddressCredits } from "../engine/resilience/address-credits.js";
 import type { LeaseGrant, LeaseRequest } from "../limits/lease.js";
 import type { MetricJson } from "../telemetry/metric-json.js";
 import type { Jwks } from "./key-sets.js";
+import type { ProcessIdentity } from "./process-identity.js";
 
 export interface KeySetMessage {
   readonly type: "keys";
@@ -48,7 +49,12 @@ export type PrimaryMessage =
   | { readonly type: "listen"; readonly listener: string }
   /** Session tickets are sealed with these from now on. Base64. Secret. */
   | { readonly type: "ticketKeys"; readonly keys: string }
+  /** To be served instead, in place. Answered by `ack` or `rejected`. */
   | { readonly type: "snapshot"; readonly snapshot: Snapshot }
+  /** The process that will see to a worker whose primary has gone: without one (never sent), it drains at once. */
+  | { readonly type: "keeper"; readonly keeper: ProcessIdentity }
+  /** Answered by `pong` as soon as the event loop comes to it. */
+  | { readonly type: "ping" }
   | KeySetMessage
   /** Answers `lease`; `grant` is null when the store failed. */
   | { readonly type: "leaseReply"; readonly id: number; readonly grant: LeaseGrant | null }
@@ -68,6 +74,9 @@ export type WorkerMessage =
   /** The worker cannot serve (a port is taken, a certificate unreadable) and ends. */
   | { readonly type: "failed"; readonly message: string; readonly isUnavailable: boolean }
   | { readonly type: "ack"; readonly version: string }
+  /** The snapshot of this version cannot be served; the one before it still is. */
+  | { readonly type: "rejected"; readonly version: string; readonly message: string }
+  | { readonly type: "pong"; readonly residentBytes: number }
   | { readonly type: "lease"; readonly id: number; readonly request: LeaseRequest }
   | { readonly type: "refreshKeys"; readonly id: number; readonly provider: string; readonly kid: string }
   /** Credits of an address run low: please have a round. At most once until the next one begins. */

@@ -1,27 +1,42 @@
 /**
  * The workers as the primary sees them: brings the first one up (it settles the ports), then the rest, gives every new
- * one the current state, and tells all of them what changes.
+ * one the current state, tells all of them what changes, and replaces them when it cannot change in place (roll.ts).
  */
 import type { Snapshot } from "../engine/model/snapshot.js";
 import type { MetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
-import { type AddressRounds, createAddressRounds } from "./address-rounds.js";
-import { localChannels } from "./channels.js";
+import { CrashWindow } from "./crash-window.js";
+import { createGeneration, type Generation, type KnownPorts, knownPortsOf } from "./generation.js";
+import { createListenHandles, type ListenHandles } from "./listen-handles.js";
+import { PortUnavailable } from "./port-probe.js";
+import type { ProcessIdentity } from "./process-identity.js";
 import type { KeySetMessage, PrimaryMessage, StartMessage, WorkerMessage } from "./protocol.js";
-import { countConnections } from "./socket-table.js";
+import { type PublishOutcome, publish } from "./publish.js";
+import { type RollOutcome, roll } from "./roll.js";
+import { createSingleSupervisor } from "./single-worker.js";
 import { createSupervisor, type Supervisor, type WorkerHandle } from "./supervisor.js";
-import { startWorker } from "./worker.js";
 import { createWorkerDesk, type DeskServices, type WorkerDesk } from "./worker-desk.js";
+import { WorkerReplies } from "./worker-replies.js";
+import { WorkerWatch } from "./worker-watch.js";
+
+export type { PublishOutcome } from "./publish.js";
+export type { RollOutcome } from "./roll.js";
 
 export interface WorkerPoolOptions {
   readonly snapshot: Snapshot;
   readonly isSingle: boolean;
   readonly instance: string;
   /** Per worker; 0: unlimited. */
-  readonly maxSockets: number;
+  readonly maxSockets: (snapshot: Snapshot) => number;
   readonly currentKeys: () => readonly KeySetMessage[];
-  /** By listener name. */
-  readonly handles: ReadonlyMap<string, object>;
+  /** Default: this process binds them. */
+  readonly handles?: ListenHandles;
+  /** Of a primary whose place we take. */
+  readonly knownPorts?: KnownPorts;
+  /** Who sees to the workers when this process is gone; null: they drain then. */
+  readonly keeper?: () => ProcessIdentity | null;
+  /** A worker was started or has ended. */
+  readonly onWorkers?: (workers: readonly WorkerHandle[]) => void;
   /** Base64. */
   readonly ticketKeys: () => string;
   readonly services: Omit<DeskServices, "log">;
@@ -37,13 +52,24 @@ export interface WorkerFailure {
 }
 
 export interface WorkerPool {
+  /** What new workers start with. */
+  readonly snapshot: Snapshot;
   /** Real ports by listener name, once started. */
   readonly ports: Readonly<Record<string, number>>;
   readonly workers: readonly WorkerHandle[];
   readonly restarts: number;
   readonly isDraining: boolean;
+  /** Why the gateway should get no traffic although workers may serve; empty when all is well. */
+  readonly troubles: readonly string[];
   /** Resolves when all workers serve: null, or why they cannot. */
   start(): Promise<WorkerFailure | null>;
+  /**
+   * Changes the snapshot of all workers in place, or of none. Only for changes of which `needsRoll` names none.
+   * Publications and rolls wait for each other.
+   */
+  publish(snapshot: Snapshot): Promise<PublishOutcome>;
+  /** Replaces all workers, one by one. Resolves when the new ones serve; the old ones may still be finishing what they have. */
+  roll(snapshot: Snapshot): Promise<RollOutcome>;
   broadcast(message: PrimaryMessage): void;
   /** Ends all workers at once. */
   kill(): void;
@@ -53,55 +79,89 @@ export interface WorkerPool {
 }
 
 const WORKER_ENTRY = new URL("./worker-main.js", import.meta.url);
+/** A worker that does not serve by then never will. */
+const START_TIMEOUT_MS = 30_000;
 
 export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
   return new Pool(options);
 }
 
-class Pool implements WorkerPool {
-  ports: Readonly<Record<string, number>> = {};
+export type Started = { readonly worker: WorkerHandle; readonly failure: WorkerFailure | null };
+
+/** Also the ground that publish.ts and roll.ts work on. */
+export class Pool implements WorkerPool {
   isDraining = false;
-  readonly #options: WorkerPoolOptions;
+  readonly options: WorkerPoolOptions;
+  readonly handles: ListenHandles;
+  readonly replies = new WorkerReplies();
+  readonly supervisor: Supervisor;
+  /** What workers are started with. */
+  generation: Generation;
+  /** Old workers that have been told to go and may still run. */
+  readonly retiring = new Set<Promise<void>>();
   readonly #desk: WorkerDesk;
-  readonly #supervisor: Supervisor;
-  readonly #addresses: AddressRounds;
-  /** Who waits for the next worker to say that it serves, or why it does not. */
-  readonly #waitingForReady: ((failure: WorkerFailure | null) => void)[] = [];
+  readonly #watch: WorkerWatch;
+  readonly #crashes: CrashWindow;
+  readonly #generations = new Map<number, Generation>();
+  /** Who waits for a worker to serve, or to say why it does not; by worker id. */
+  readonly #starting = new Map<number, (failure: WorkerFailure | null) => void>();
   #isStarted = false;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: WorkerPoolOptions) {
-    this.#options = options;
+    this.options = options;
+    this.handles = options.handles ?? createListenHandles();
     this.#desk = createWorkerDesk({ ...options.services, log: (message, error) => options.log.warn({ err: error }, message) });
-    this.#addresses = createAddressRounds({
-      listeners: options.snapshot.listeners,
-      workerCount: this.#workerCount,
-      workers: () => this.workers,
-      ports: () => this.ports,
-      count: countConnections,
-      log: (message, error) => options.log.warn({ err: error }, message),
-    });
-    this.#supervisor = createProcesses(
-      options,
-      (worker) => this.#greet(worker),
-      (message) => this.#settle({ message, isUnavailable: false }),
-    );
+    this.generation = this.createGeneration(options.snapshot, options.knownPorts ?? {});
+    const events = { onSpawn: (worker: WorkerHandle) => this.#greet(worker), onExit: this.#onExit.bind(this) };
+    this.supervisor = options.isSingle ? createSingleSupervisor(events) : createSupervisor(WORKER_ENTRY, events);
+    this.#crashes = new CrashWindow(options.log);
+    this.#watch = new WorkerWatch(this);
+  }
+
+  get snapshot(): Snapshot {
+    return this.generation.snapshot;
+  }
+
+  get ports(): Readonly<Record<string, number>> {
+    return this.generation.ports;
   }
 
   get workers(): readonly WorkerHandle[] {
-    return this.#supervisor.workers;
+    return this.supervisor.workers;
   }
 
   get restarts(): number {
-    return this.#supervisor.restarts;
+    return this.supervisor.restarts;
+  }
+
+  get troubles(): readonly string[] {
+    const trouble = this.#crashes.trouble(this.snapshot.supervision, performance.now());
+    return trouble === null ? [] : [trouble];
   }
 
   async start(): Promise<WorkerFailure | null> {
-    const count = this.#workerCount;
-    const first = await this.#bringUp();
-    if (first !== null) return first;
-    const others = await Promise.all(Array.from({ length: count - 1 }, () => this.#bringUp()));
+    const { snapshot } = this;
+    try {
+      this.generation.handles = await this.handles.open(snapshot.listeners);
+    } catch (error) {
+      if (!(error instanceof PortUnavailable)) throw error;
+      return { message: error.message, isUnavailable: true };
+    }
+    const first = await this.#startKept();
+    if (first.failure !== null) return first.failure;
+    const others = await Promise.all(Array.from({ length: this.workerCount(snapshot) - 1 }, () => this.#startKept()));
     this.#isStarted = true;
-    return others.find((failure) => failure !== null) ?? null;
+    if (!this.options.isSingle) this.#watch.start();
+    return others.find(({ failure }) => failure !== null)?.failure ?? null;
+  }
+
+  publish(snapshot: Snapshot): Promise<PublishOutcome> {
+    return this.inTurn(() => publish(this, snapshot));
+  }
+
+  roll(snapshot: Snapshot): Promise<RollOutcome> {
+    return this.inTurn(() => roll(this, snapshot));
   }
 
   broadcast(message: PrimaryMessage): void {
@@ -109,7 +169,7 @@ class Pool implements WorkerPool {
   }
 
   kill(): void {
-    this.#supervisor.kill();
+    this.supervisor.killAll();
   }
 
   collect(): Promise<void> {
@@ -118,102 +178,152 @@ class Pool implements WorkerPool {
 
   async stop(drainTimeoutMs: number): Promise<void> {
     this.isDraining = true;
-    this.#addresses.stop();
-    await this.#supervisor.stop(drainTimeoutMs);
+    this.#watch.stop();
+    this.generation.addresses.stop();
+    // A socket that only we still held would go on taking connections that nobody serves.
+    this.handles.close();
+    await this.supervisor.stop(drainTimeoutMs);
   }
 
-  get #workerCount(): number {
-    return this.#options.isSingle ? 1 : this.#options.snapshot.workers;
+  // ── For publish.ts, roll.ts and worker-watch.ts ──────────────────────────────────────────────────────────────────
+
+  /** One after the other: each begins with what the one before has left. */
+  inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(act);
+    this.#turn = result.catch(() => undefined);
+    return result;
   }
 
-  #bringUp(): Promise<WorkerFailure | null> {
-    return new Promise((resolve) => {
-      this.#waitingForReady.push(resolve);
-      this.#supervisor.spawn();
+  workerCount(snapshot: Snapshot): number {
+    return this.options.isSingle ? 1 : snapshot.workers;
+  }
+
+  createGeneration(snapshot: Snapshot, knownPorts = knownPortsOf(this.generation)): Generation {
+    const { log, maxSockets } = this.options;
+    return createGeneration({
+      snapshot,
+      maxSockets: maxSockets(snapshot),
+      knownPorts,
+      workerCount: this.workerCount(snapshot),
+      workers: () => this.workers,
+      warn: (message, error) => log.warn({ err: error }, message),
     });
   }
 
-  #settle(failure: WorkerFailure | null): void {
-    this.#waitingForReady.shift()?.(failure);
+  /** Resolves when it serves, or cannot. It is not kept yet. */
+  startWorker(generation = this.generation): Promise<Started> {
+    return new Promise((resolve) => {
+      const worker = this.supervisor.spawn();
+      this.#assign(worker, generation);
+      const timer = setTimeout(() => this.supervisor.kill(worker), START_TIMEOUT_MS);
+      this.#starting.set(worker.id, (failure) => {
+        clearTimeout(timer);
+        resolve({ worker, failure });
+      });
+    });
   }
 
+  generationOf(worker: WorkerHandle): Generation {
+    return this.#generations.get(worker.id) ?? this.generation;
+  }
+
+  /** In the background: what it has may take as long as the drain timeout. */
+  retire(worker: WorkerHandle): Promise<void> {
+    const ended = this.supervisor.retire(worker, this.generationOf(worker).snapshot.drain.timeoutMs);
+    const known = ended.finally(() => this.retiring.delete(known));
+    this.retiring.add(known);
+    return known;
+  }
+
+  // ── What happens to workers ──────────────────────────────────────────────────────────────────────────────────────
+
+  async #startKept(): Promise<Started> {
+    const started = await this.startWorker();
+    if (started.failure === null) this.supervisor.keep(started.worker);
+    return started;
+  }
+
+  #assign(worker: WorkerHandle, generation: Generation): void {
+    this.#generations.set(worker.id, generation);
+    generation.workerIds.add(worker.id);
+  }
+
+  /** One that is started again belongs to the current generation; one that is asked for is assigned right after. */
   #greet(worker: WorkerHandle): void {
     worker.channel.onMessage((message) => {
+      this.#watch.heard(worker);
       if (!this.#desk.receive(worker, message)) this.#receive(worker, message);
     });
+    this.options.onWorkers?.(this.workers);
   }
 
   #receive(worker: WorkerHandle, message: WorkerMessage): void {
-    const { log } = this.#options;
     switch (message.type) {
       case "hello":
         return this.#startServing(worker);
       case "ready":
-        worker.isReady = true;
-        this.ports = message.ports;
-        if (this.#isStarted) log.info({ worker: worker.id, workerPid: worker.pid }, "worker ready");
-        return this.#settle(null);
+        return this.#ready(worker, message.ports);
       case "ack":
         worker.snapshotVersion = message.version;
-        return;
+        return this.replies.acknowledged(worker, message.version);
+      case "rejected":
+        return this.replies.rejected(worker, message.version, message.message);
+      case "pong":
+        return this.#watch.answered(worker, message.residentBytes);
       case "countAddresses":
-        return this.#addresses.want();
+        return this.generationOf(worker).addresses.want();
       case "addressesYielded":
-        return this.#addresses.answer(message.id, message.credits);
+        return this.generationOf(worker).addresses.answer(message.id, message.credits);
       case "failed":
-        if (this.#isStarted) log.error({ worker: worker.id }, message.message);
-        return this.#settle(message);
+        if (this.#isStarted) this.options.log.error({ worker: worker.id }, message.message);
+        return this.#settle(worker, message);
       default:
         return;
     }
   }
 
-  #startServing({ id, channel }: WorkerHandle): void {
-    for (const [listener, handle] of this.#options.handles) channel.send({ type: "listen", listener }, handle);
-    channel.send(this.#startMessage(id));
+  #startServing(worker: WorkerHandle): void {
+    if (!this.#generations.has(worker.id)) this.#assign(worker, this.generation);
+    const { handles } = this.generationOf(worker);
+    const keeper = this.options.keeper?.() ?? null;
+    if (keeper !== null) worker.channel.send({ type: "keeper", keeper });
+    for (const [listener, handle] of handles) worker.channel.send({ type: "listen", listener }, handle);
+    worker.channel.send(this.#startMessage(worker));
+    this.#watch.heard(worker);
   }
 
-  #startMessage(workerId: number): StartMessage {
-    const { snapshot, instance, maxSockets, currentKeys, ticketKeys } = this.#options;
-    const addresses = this.#addresses.starts();
-    const state = { keys: currentKeys(), ports: this.ports, ticketKeys: ticketKeys() };
-    return { type: "start", workerId, instance, snapshot, maxSockets, addresses, ...state };
+  #startMessage(worker: WorkerHandle): StartMessage {
+    const { instance, currentKeys, ticketKeys } = this.options;
+    const { snapshot, ports, maxSockets, addresses } = this.generationOf(worker);
+    const state = { keys: currentKeys(), ports, ticketKeys: ticketKeys(), addresses: addresses.starts() };
+    return { type: "start", workerId: worker.id, instance, snapshot, maxSockets, ...state };
   }
-}
 
-function createProcesses(options: WorkerPoolOptions, greet: (worker: WorkerHandle) => void, failed: (failure: string) => void): Supervisor {
-  if (options.isSingle) return createSingle(greet);
-  const { log, metrics } = options;
-  return createSupervisor(WORKER_ENTRY, {
-    onSpawn: greet,
-    onExit(worker, reason, willRestartInMs) {
-      metrics.retire(worker.id);
-      if (willRestartInMs < 0) return;
-      metrics.recordWorkerRestart();
-      log.error({ worker: worker.id, workerPid: worker.pid, reason, willRestartInMs }, "worker ended unexpectedly");
-      failed(`a worker ended while starting (${reason})`);
-    },
-  });
-}
+  #ready(worker: WorkerHandle, ports: Readonly<Record<string, number>>): void {
+    worker.isReady = true;
+    this.generationOf(worker).ports = ports;
+    if (this.#isStarted) this.options.log.info({ worker: worker.id, workerPid: worker.pid }, "worker ready");
+    this.#settle(worker, null);
+  }
 
-/** The same life in this process: one worker, which cannot crash alone. */
-function createSingle(greet: (worker: WorkerHandle) => void): Supervisor {
-  const workers: WorkerHandle[] = [];
-  let ended: Promise<void> = Promise.resolve();
-  return {
-    workers,
-    restarts: 0,
-    spawn() {
-      const [forPrimary, forWorker] = localChannels();
-      const worker = { id: 1, pid: process.pid, channel: forPrimary, isReady: false, snapshotVersion: "", startedAtMs: Date.now() };
-      workers.push(worker);
-      greet(worker);
-      ended = new Promise((resolve) => startWorker(forWorker, { stdoutFd: 1, ended: () => resolve() }));
-    },
-    kill() {},
-    async stop(drainTimeoutMs) {
-      for (const worker of workers) worker.channel.send({ type: "drain", timeoutMs: drainTimeoutMs });
-      if (workers.length > 0) await ended;
-    },
-  };
+  #settle(worker: WorkerHandle, failure: WorkerFailure | null): void {
+    const settle = this.#starting.get(worker.id);
+    this.#starting.delete(worker.id);
+    settle?.(failure);
+  }
+
+  #onExit(worker: WorkerHandle, reason: string, willRestartInMs: number): void {
+    const { metrics, log, onWorkers } = this.options;
+    metrics.retire(worker.id);
+    this.generationOf(worker).workerIds.delete(worker.id);
+    this.#generations.delete(worker.id);
+    this.#watch.ended(worker);
+    this.replies.ended(worker);
+    onWorkers?.(this.workers);
+    this.#settle(worker, { message: `a worker ended while starting (${reason})`, isUnavailable: false });
+    if (willRestartInMs < 0) return;
+    metrics.recordWorkerRestart();
+    log.error({ worker: worker.id, workerPid: worker.pid, reason, willRestartInMs }, "worker ended unexpectedly");
+    this.#crashes.add(this.snapshot.supervision, performance.now());
+  }
 }

@@ -1,4 +1,5 @@
 /** The life of one worker: says hello, serves what it is told to serve, and drains when asked or when left alone. */
+import type { Snapshot } from "../engine/model/snapshot.js";
 import { createDataPlane, type DataPlane } from "./data-plane.js";
 import type { StartMessage, WorkerChannel } from "./protocol.js";
 
@@ -45,10 +46,22 @@ export function startWorker(channel: WorkerChannel, { stdoutFd, ended }: WorkerS
     }
   }
 
+  /** What cannot be built is said, and the former snapshot stays. */
+  function publish(snapshot: Snapshot): void {
+    try {
+      plane?.receive({ type: "snapshot", snapshot });
+      drainTimeoutMs = snapshot.drain.timeoutMs;
+    } catch (error) {
+      channel.send({ type: "rejected", version: snapshot.version, message: (error as Error).message });
+    }
+  }
+
   channel.onMessage((message, handle) => {
     if (message.type === "start") start(message);
     else if (message.type === "listen" && handle !== undefined) handles.set(message.listener, handle);
     else if (message.type === "drain") end(message.timeoutMs);
+    else if (message.type === "ping") channel.send({ type: "pong", residentBytes: process.memoryUsage.rss() });
+    else if (message.type === "snapshot") publish(message.snapshot);
     else plane?.receive(message);
   });
   // Without its primary a worker gets no limits, keys or configuration any more: it finishes what it has and leaves.

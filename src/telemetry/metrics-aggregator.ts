@@ -15,6 +15,8 @@ export interface MetricsAggregator {
   /** The worker ended: keeps its counters. */
   retire(workerId: number | string): void;
   recordWorkerRestart(): void;
+  /** One that ran was replaced by another. */
+  recordWorkerReplacement(reason: "stalled" | "memory" | "roll"): void;
   /** A snapshot was published to the workers. */
   recordSnapshot(version: string): void;
   /** A configuration was not taken because it had problems; the last good one still serves. */
@@ -60,6 +62,7 @@ export function createMetricsAggregator({ version = "unknown" }: AggregatorOptio
     },
     retire: (workerId) => retire(String(workerId)),
     recordWorkerRestart: () => primary.restarts.inc(),
+    recordWorkerReplacement: (reason) => primary.replacements.inc({ reason }),
     recordSnapshot(snapshotVersion) {
       primary.snapshotInfo.reset();
       primary.snapshotInfo.set({ windrose_snapshot_version: snapshotVersion }, 1);
@@ -81,6 +84,7 @@ export function createMetricsAggregator({ version = "unknown" }: AggregatorOptio
 interface PrimaryMetrics {
   readonly registry: Registry;
   readonly restarts: Counter;
+  readonly replacements: Counter<"reason">;
   readonly rejected: Counter;
   readonly snapshotInfo: Gauge;
   readonly snapshotTime: Gauge;
@@ -103,6 +107,12 @@ function createPrimaryMetrics(version: string, countWorkers: () => number): Prim
   return {
     registry,
     restarts: new Counter({ name: "windrose_worker_restarts_total", help: "Workers restarted after a crash.", registers }),
+    replacements: new Counter({
+      name: "windrose_worker_replacements_total",
+      help: "Workers replaced because they hung (stalled), grew too large (memory) or could not change in place (roll).",
+      labelNames: ["reason"],
+      registers,
+    }),
     rejected: new Counter({ name: "windrose_snapshots_rejected_total", help: "Configurations refused for problems.", registers }),
     snapshotInfo: new Gauge({
       name: "windrose_snapshot_info",

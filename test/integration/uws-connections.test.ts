@@ -63,8 +63,8 @@ test("a listener that stops accepting refuses new clients and serves the present
   raw.send(GET);
   await harness.until(() => harness.seen.length === 1, "accepted");
   harness.isDraining = true;
-  harness.listener.stopAccepting();
-  harness.listener.stopAccepting();
+  await harness.listener.stopAccepting();
+  await harness.listener.stopAccepting();
   await assert.rejects(connectRaw(harness), { code: "ECONNREFUSED" });
   assert.equal(harness.listener.pendingResponses, 1);
   reply(harness.seen[0]!.downstream, 200, "last");
@@ -111,10 +111,10 @@ test("closing cuts every connection and tells the exchanges", async () => {
   await assert.rejects(connectRaw(harness), { code: "ECONNREFUSED" });
 });
 
-test("a listener that never listened can be closed", () => {
+test("a listener that never listened can be closed", async () => {
   const acceptor = { accept: assert.fail, refuse: assert.fail, isDraining: false };
   const listener = createUwsListener(listenerSpec(), acceptor, timers);
-  listener.stopAccepting();
+  await listener.stopAccepting();
   listener.close();
 });
 

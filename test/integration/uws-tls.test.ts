@@ -20,7 +20,7 @@ function makeCertificate(label: string, names: readonly string[]): CertificateSp
   const request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", `/CN=${label}`];
   const san = ["-addext", `subjectAltName=${names.map((name) => `DNS:${name}`).join(",")}`];
   execFileSync("openssl", [...request, ...san, "-keyout", keyPath, "-out", certPath], { stdio: "ignore" });
-  return { certPath, keyPath, names, notAfterMs: Date.now() + 86_400_000 };
+  return { certPath, keyPath, names, notAfterMs: Date.now() + 86_400_000, fingerprint: "" };
 }
 
 before(async () => {

@@ -284,7 +284,7 @@ test("while draining, used connections end, answers say close, and requests of f
     await harness.until(() => harness.listener.connections === 3, "three connections");
     await new Promise((resolve) => setImmediate(resolve));
     harness.isDraining = true;
-    harness.listener.stopAccepting();
+    await harness.listener.stopAccepting();
     await idle.untilClosed();
     fresh.send(GET);
     assert.match(await fresh.untilClosed(), /connection: close[\s\S]*done$/);

@@ -21,7 +21,7 @@ export interface WireHarnessOptions extends Omit<HarnessOptions, "tls"> {
 
 export function wireSpec({ wire, tls, ...rest }: WireHarnessOptions = {}): ListenerSpec {
   const spec = listenerSpec(rest);
-  const certificates = (tls?.names ?? []).map((names) => ({ certPath: "", keyPath: "", names, notAfterMs: 0 }));
+  const certificates = (tls?.names ?? []).map((names) => ({ certPath: "", keyPath: "", names, notAfterMs: 0, fingerprint: "" }));
   const wireTls: WireTlsSpec | null =
     tls === undefined
       ? null

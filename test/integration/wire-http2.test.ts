@@ -267,7 +267,7 @@ test("while draining a connection finishes its streams and says GOAWAY first", a
   const goAway = new Promise<number>((resolve) => session.once("goaway", resolve));
   const stopped = await startWireHarness();
   stopped.listener.close();
-  harness.listener.stopAccepting();
+  await harness.listener.stopAccepting();
   assert.equal(await goAway, constants.NGHTTP2_NO_ERROR);
   assert.equal((await answer).text, "late");
   await harness.until(() => harness.listener.connections === 0, "the connection to end");

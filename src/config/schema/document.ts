@@ -4,6 +4,7 @@ import { type CompleteListener, completeListener, listenerSchema } from "./liste
 import { type CompleteProvider, completeProvider, jwtProviderSchema } from "./provider.js";
 import { routeSchema } from "./route.js";
 import { serviceSchema } from "./service.js";
+import { supervisionSchema } from "./supervision.js";
 import { bindAddress, duration, filePath, name, textOrFile } from "./values.js";
 
 const accessLog = z.strictObject({
@@ -52,6 +53,7 @@ export const documentSchema = z.strictObject({
   drain: z
     .strictObject({ timeout: duration().default("30s").describe("How long exchanges may take to finish after SIGTERM.") })
     .prefault({}),
+  supervision: supervisionSchema.prefault({}).describe("What happens to workers that hang, grow or crash."),
 });
 
 export type WrittenDocument = z.output<typeof documentSchema>;

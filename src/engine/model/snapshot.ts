@@ -17,6 +17,7 @@ export interface Snapshot {
   /** Number of worker processes, ≥ 1. */
   readonly workers: number;
   readonly drain: DrainSpec;
+  readonly supervision: SupervisionSpec;
 }
 
 export type Direction = "ingress" | "egress" | "inbound" | "outbound";
@@ -95,6 +96,8 @@ export interface CertificateSpec {
   readonly names: readonly string[];
   /** Milliseconds since the epoch. */
   readonly notAfterMs: number;
+  /** Of the certificate: tells a renewed one under the same path. */
+  readonly fingerprint: string;
 }
 
 export interface ListenerLimits {
@@ -339,4 +342,15 @@ export type AdminRole = "read" | "write";
 export interface DrainSpec {
   /** How long in-flight exchanges may take after SIGTERM. */
   readonly timeoutMs: number;
+}
+
+/** What the primary does about workers that are not well. */
+export interface SupervisionSpec {
+  /** A worker that has not answered for so long is killed and replaced; never 0. */
+  readonly stallTimeoutMs: number;
+  /** Resident memory above which a worker is replaced, then drained; 0: unlimited. */
+  readonly maxWorkerMemoryBytes: number;
+  /** So many crashes within the window make the gateway not ready; 0: never. */
+  readonly maxCrashes: number;
+  readonly crashWindowMs: number;
 }

@@ -60,8 +60,10 @@ const DEFAULT_OPTIONS: Required<UwsListenerOptions> = {
 export interface UwsListener {
   /** Rejects when the address cannot be bound. Once only. */
   listen(): Promise<{ readonly port: number }>;
-  /** No new connections; the present ones live on. */
-  stopAccepting(): void;
+  /** Settings for new requests and connections, as far as the addon can take them while it listens (see needs-roll.ts). */
+  reload(spec: ListenerSpec): void;
+  /** No new connections, once those that wait have been accepted; the present ones live on. Resolves when the socket is closed. */
+  stopAccepting(): Promise<void>;
   /** Cuts every connection. */
   close(): void;
   /** Open now, TLS handshakes under way included. */
@@ -87,14 +89,14 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   readonly acceptor: Acceptor;
   readonly onBug: (error: unknown) => void;
   readonly timers: Timers;
-  readonly streamIdleMs: number;
+  streamIdleMs: number;
   readonly isTls: boolean;
   readonly corkDonor: CorkDonor;
   connections = 0;
   refusedConnections = 0;
   pendingResponses = 0;
 
-  readonly #spec: ListenerSpec;
+  #spec: ListenerSpec;
   readonly #onConnection: (change: number) => void;
   readonly #onRefusal: (reason: ConnectionRefusal) => void;
   readonly #sockets: SocketBudget;
@@ -104,14 +106,14 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   readonly #app: UwsApp;
   /** Null when connections may grow as old as they like. */
   readonly #ring: AppRing | null;
-  readonly #gatePolicy: HeadPolicy;
-  readonly #bodyLimits: BodyLimits;
+  #gatePolicy: HeadPolicy;
+  #bodyLimits: BodyLimits;
   #socket: UwsListenSocket | null = null;
   #isClosed = false;
   #waiting: ResponseWriter[] = [];
 
   constructor(spec: ListenerSpec, acceptor: Acceptor, timers: Timers, options: Required<UwsListenerOptions>) {
-    const { limits, hardening, timeouts } = spec;
+    const { limits, timeouts } = spec;
     this.#spec = spec;
     this.acceptor = acceptor;
     this.onBug = options.onBug;
@@ -124,15 +126,9 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
     this.isTls = spec.tls !== null;
     this.#uws = loadUws(limits.maxHeaderBytes);
     this.corkDonor = new CorkDonor(this.#uws);
-    this.#gatePolicy = {
-      scheme: spec.tls === null ? "http" : "https",
-      maxBodyBytes: limits.maxBodyBytes,
-      maxHeaderBytes: limits.maxHeaderBytes,
-      refuseUnderscoreHeaders: hardening.refuseUnderscoreHeaders,
-    };
+    this.#gatePolicy = gatePolicyOf(spec);
     const held = { bytes: 0, maxBytes: options.maxHeldBytes };
-    const { maxBodyBytes: maxBytes, minBodyBytesPerSecond: minBytesPerSecond } = limits;
-    this.#bodyLimits = { maxBytes, requestMs: timeouts.requestMs, minBytesPerSecond, held, hasTaughtResume: false };
+    this.#bodyLimits = { ...bodyLimitsOf(spec), held, hasTaughtResume: false };
     const ageMs = timeouts.connectionAgeMs;
     this.#ring = ageMs === 0 ? null : new AppRing((slot) => this.#createApp(spec.tls, slot), ageMs, timers);
     this.#app = this.#ring === null ? this.#createApp(spec.tls, ALWAYS_YOUNG) : this.#ring.acceptor;
@@ -163,7 +159,24 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
     });
   }
 
-  stopAccepting(): void {
+  reload(spec: ListenerSpec): void {
+    this.#spec = spec;
+    this.streamIdleMs = spec.timeouts.streamIdleMs;
+    this.#gatePolicy = gatePolicyOf(spec);
+    this.#bodyLimits = { ...this.#bodyLimits, ...bodyLimitsOf(spec) };
+  }
+
+  /**
+   * The kernel resets what waits in the queue of a socket that closes, also when other workers share the port. So it is closed in a
+   * turn of the loop that had little else to do than to accept: what comes between the last accept and the close is lost.
+   */
+  async stopAccepting(): Promise<void> {
+    if (this.#socket === null) return;
+    await shortTurn();
+    this.#closeSocket();
+  }
+
+  #closeSocket(): void {
     if (this.#socket === null) return;
     this.#uws.us_listen_socket_close(this.#socket);
     this.#socket = null;
@@ -173,7 +186,7 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.stopAccepting();
+    this.#closeSocket();
     this.corkDonor.close();
     if (this.#ring === null) this.#app.close();
     else this.#ring.close();
@@ -287,6 +300,40 @@ class Listener implements UwsListener, WriterContext, ClientWebSocketOwner {
     res.onAborted(() => {});
     res.close();
   }
+}
+
+/** A turn that took no longer than this had next to nothing to do; how long is too long grows with the wait. */
+const SHORT_TURN_MS = 0.05;
+const MAX_WAIT_MS = 200;
+
+/** Resolves at the end of a turn of the event loop that was short, or the shortest to be hoped for. */
+function shortTurn(): Promise<void> {
+  const startedAt = performance.now();
+  let turnBegan = startedAt;
+  return new Promise((resolve) => {
+    const look = (): void => {
+      const now = performance.now();
+      const patience = (now - startedAt) / MAX_WAIT_MS;
+      if (now - turnBegan <= SHORT_TURN_MS * (1 + 19 * patience) || patience >= 1) return resolve();
+      turnBegan = performance.now();
+      setImmediate(look);
+    };
+    turnBegan = performance.now();
+    setImmediate(look);
+  });
+}
+
+function gatePolicyOf({ tls, limits, hardening }: ListenerSpec): HeadPolicy {
+  return {
+    scheme: tls === null ? "http" : "https",
+    maxBodyBytes: limits.maxBodyBytes,
+    maxHeaderBytes: limits.maxHeaderBytes,
+    refuseUnderscoreHeaders: hardening.refuseUnderscoreHeaders,
+  };
+}
+
+function bodyLimitsOf({ limits, timeouts }: ListenerSpec): Pick<BodyLimits, "maxBytes" | "requestMs" | "minBytesPerSecond"> {
+  return { maxBytes: limits.maxBodyBytes, requestMs: timeouts.requestMs, minBytesPerSecond: limits.minBodyBytesPerSecond };
 }
 
 /** The addon only says that it failed: binding once more, exclusively, tells why. */

@@ -41,7 +41,7 @@ export interface WireListener {
   /** Session tickets are sealed with these from now on; older ones are not taken any more. */
   setTicketKeys(keys: Buffer): void;
   /** No new connections; idle ones end, the others live on until their exchanges are over. */
-  stopAccepting(): void;
+  stopAccepting(): Promise<void>;
   /** Cuts every connection. */
   close(): void;
   /** Open now, TLS handshakes under way included. */
@@ -138,7 +138,7 @@ class Listener implements WireListener, ConnectionOwner {
     this.tls = this.#createTls(this.context);
   }
 
-  stopAccepting(): void {
+  async stopAccepting(): Promise<void> {
     if (this.#server.listening) this.#server.close();
     for (const connection of this.#connections) connection.drain();
   }

@@ -11,7 +11,9 @@ import { eventually } from "../../support/gateway.js";
 class FakeWorker implements WorkerHandle {
   readonly id: number;
   readonly pid = 1;
+  readonly identity = null;
   isReady = true;
+  isDraining = false;
   snapshotVersion = "";
   readonly startedAtMs = 0;
   readonly received: PrimaryMessage[] = [];

@@ -3,7 +3,13 @@ import { test } from "node:test";
 import type { CertificateSpec } from "../../../../src/engine/model/snapshot.js";
 import { serverNames } from "../../../../src/listeners/uws/tls.js";
 
-const certificate = (...names: string[]): CertificateSpec => ({ certPath: names.join(), keyPath: "", names, notAfterMs: 0 });
+const certificate = (...names: string[]): CertificateSpec => ({
+  certPath: names.join(),
+  keyPath: "",
+  names,
+  notAfterMs: 0,
+  fingerprint: "",
+});
 const namesOf = (...certificates: CertificateSpec[]) =>
   serverNames(certificates).map(({ name, certificate: owner }) => [name, certificates.indexOf(owner)]);
 
