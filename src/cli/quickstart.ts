@@ -3,12 +3,14 @@
  * process, runs config/quickstart.yaml and prints commands to paste. Everything ends with the gateway.
  */
 import { join, relative } from "node:path";
+import type { FirstConfiguration } from "../control/configuration/configuration-service.js";
 import { type GatewayInfo, runGateway } from "../control/primary.js";
+import { stateDirectory } from "../control/state-directory.js";
 import { DEVELOPMENT_FILES, ensureDevelopmentCertificates } from "../identity/dev-certificates.js";
 import { type CommandText, fail, printHelp, readFlags, refuseUsage } from "./command-line.js";
-import { type LoadedConfiguration, loadOrComplain } from "./configuration.js";
 import { startDemoServices } from "./demo-services.js";
 import { EXIT } from "./exit-codes.js";
+import { loadFirst } from "./first-configuration.js";
 import { PACKAGE_ROOT, readVersion } from "./package-root.js";
 import { describeQuickstart } from "./quickstart-text.js";
 import { QUICKSTART_TOKEN, readSigningKey, signToken } from "./token.js";
@@ -40,22 +42,27 @@ export async function quickstart(args: readonly string[]): Promise<number> {
   const made = await ensureDevelopmentCertificates({ directory: certs, hosts: [], isForced: false, now: new Date() });
   if (!made.ok) return fail("quickstart", made.problem);
   if (made.files.some((file) => file.action === "written")) process.stderr.write(`windrose: made development certificates in ${certs}\n`);
-  const loaded = loadOrComplain(config);
-  if (loaded === null) return EXIT.configuration;
+  const directory = stateDirectory("", process.env, config);
+  const first = loadFirst({ path: config, stateDirectory: directory, isLastGoodEnough: false, isResuming: false });
+  if (first === null) return EXIT.configuration;
   const key = readSigningKey(join(certs, DEVELOPMENT_FILES.jwtKey));
   if (!key.ok) return fail("quickstart", key.message);
   const { issuer, audience, subject, lifetimeSeconds } = QUICKSTART_TOKEN;
   const token = await signToken({ key: key.key, issuer, audience, subject, lifetimeSeconds, claims: {}, now: new Date() });
-  return await runWithDemo({ ...loaded, certs, isSingle: single, token });
+  return await runWithDemo({ first, directory, certs, isSingle: single, token });
 }
 
-interface Prepared extends LoadedConfiguration {
+interface Prepared {
+  readonly first: FirstConfiguration;
+  /** For versions and the audit log. */
+  readonly directory: string;
   readonly certs: string;
   readonly isSingle: boolean;
   readonly token: string;
 }
 
-async function runWithDemo({ snapshot, redactedDocument, certs, isSingle, token }: Prepared): Promise<number> {
+async function runWithDemo({ first, directory, certs, isSingle, token }: Prepared): Promise<number> {
+  const { snapshot } = first;
   const demo = await startDemoServices(snapshot.services);
   if (!demo.ok) return fail("quickstart", demo.problem, EXIT.unavailable);
   const caPath = relative(process.cwd(), join(certs, DEVELOPMENT_FILES.ca));
@@ -63,7 +70,7 @@ async function runWithDemo({ snapshot, redactedDocument, certs, isSingle, token 
     process.stdout.write(describeQuickstart({ info, snapshot, token, caPath }));
   };
   try {
-    return await runGateway({ snapshot, redactedDocument, isSingle, version: readVersion(), onReady });
+    return await runGateway({ first, stateDirectory: directory, isSingle, version: readVersion(), onReady });
   } finally {
     await demo.close();
   }

@@ -59,6 +59,15 @@ export function loadTexts(folder: string, texts: readonly ConfigText[], options:
   );
 }
 
+/** What is on disk at a path, as it would be loaded; whatever cannot be read is left out. */
+export function readTexts(path: string): ConfigText[] {
+  return writtenTexts(readSources(path).texts);
+}
+
+function writtenTexts(texts: readonly SourceText[]): ConfigText[] {
+  return texts.map(({ file, text }) => ({ name: basename(file.name), text }));
+}
+
 function loadSources(name: string, texts: readonly SourceText[], readProblems: readonly Problem[], options: LoadOptions): ConfigResult {
   const problems = [...readProblems];
   const trees: Tree[] = [];
@@ -98,8 +107,7 @@ function build(tree: Tree, { problems, options, texts, yamlFiles }: BuildInput):
   if (problems.length > 0 || !validation.ok) return failure(problems, files);
   const effective = completeDocument(validation.document);
   const { snapshot, identity } = compile({ document: effective, materials, tree });
-  const written = texts.map(({ file, text }) => ({ name: basename(file.name), text }));
-  const document = { effective, tree, files, texts: written, identity, contents: materials.contents() };
+  const document = { effective, tree, files, texts: writtenTexts(texts), identity, contents: materials.contents() };
   return { ok: true, snapshot, warnings: sortProblems(found), document };
 }
 

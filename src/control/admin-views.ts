@@ -2,16 +2,17 @@
 import { type AdminServer, createAdminServer } from "../admin/admin-server.js";
 import type { AuditTrail } from "../admin/audit.js";
 import type { AdminViews, ConfigurationViews, ReadinessView, WorkerView } from "../admin/views.js";
-import type { Snapshot } from "../engine/model/snapshot.js";
+import type { AdminSpec } from "../engine/model/snapshot.js";
 import type { MetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
+import type { Served } from "./configuration/live-configuration.js";
 import type { WorkerPool } from "./worker-pool.js";
 
 export interface AdminParts {
   readonly version: string;
-  readonly snapshot: Snapshot;
-  /** The configuration without its secrets. */
-  readonly redactedDocument: unknown;
+  readonly spec: AdminSpec;
+  /** Of the moment. */
+  readonly served: () => Served;
   readonly pool: WorkerPool;
   readonly metrics: MetricsAggregator;
   readonly configuration: ConfigurationViews;
@@ -19,7 +20,7 @@ export interface AdminParts {
   readonly log: ProcessLog;
 }
 
-export function createAdmin({ version, snapshot, redactedDocument, pool, metrics, configuration, audit, log }: AdminParts): AdminServer {
+export function createAdmin({ version, spec, served, pool, metrics, configuration, audit, log }: AdminParts): AdminServer {
   const startedAt = new Date().toISOString();
   const views: AdminViews = {
     ...configuration,
@@ -32,10 +33,10 @@ export function createAdmin({ version, snapshot, redactedDocument, pool, metrics
     info: () => ({
       version,
       startedAt,
-      snapshotVersion: snapshot.version,
+      snapshotVersion: served().version,
       workers: workerViews(pool),
       workerRestarts: pool.restarts,
-      listeners: snapshot.listeners.map(({ name, direction, protocol, bind }) => ({
+      listeners: served().snapshot.listeners.map(({ name, direction, protocol, bind }) => ({
         name,
         direction,
         protocol,
@@ -43,10 +44,10 @@ export function createAdmin({ version, snapshot, redactedDocument, pool, metrics
         port: pool.ports[name] ?? bind.port,
       })),
     }),
-    snapshotView: () => redactedDocument,
+    snapshotView: () => served().redactedDocument,
   };
   const onError = (error: unknown): void => log.error({ err: error }, "an admin view failed");
-  return createAdminServer({ ...snapshot.admin, version, views, audit, onError });
+  return createAdminServer({ ...spec, version, views, audit, onError });
 }
 
 function readiness(pool: WorkerPool): ReadinessView {

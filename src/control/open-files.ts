@@ -3,8 +3,10 @@
  * `accept` fails for that reason, it spins. So workers stop well before the process's limit of open files.
  */
 import { readFileSync } from "node:fs";
-import type { ListenerSpec } from "../engine/model/snapshot.js";
+import type { ListenerSpec, Snapshot } from "../engine/model/snapshot.js";
+import type { ProcessLog } from "../telemetry/process-log.js";
 import { DOWNSTREAM_SHARE, downstreamShare } from "./socket-budget.js";
+import { socketTableProblem } from "./socket-table.js";
 
 /** For everything that is no connection: the event loop, pipes, logs, name lookups, sockets that are being closed. */
 const RESERVED_FILES = 128;
@@ -61,4 +63,20 @@ export function openFilesWarning(listeners: readonly ListenerSpec[], openFiles: 
     `limits.maxConnections promises ${promised} per worker, but at most ${openFiles} open files leave room for ${possible}: ` +
     `raise the limit to ${needed} (ulimit -n, LimitNOFILE of systemd) or lower maxConnections`
   );
+}
+
+/** Per worker, with a warning when a listener promises more. */
+export function maxSockets({ listeners }: Snapshot, isSingle: boolean, log: ProcessLog): number {
+  const openFiles = readOpenFileLimit();
+  const sockets = socketsWithin(openFiles, reservedFiles(listeners, isSingle));
+  const warning = openFilesWarning(listeners, openFiles, sockets);
+  if (warning !== null) log.warn({ openFiles, maxSockets: sockets }, warning);
+  return sockets;
+}
+
+/** Null when every listener can keep its limits. */
+export function addressLimitProblem(listeners: readonly ListenerSpec[]): string | null {
+  const limited = listeners.find(({ limits }) => limits.maxConnectionsPerAddress > 0);
+  const problem = limited === undefined ? null : socketTableProblem();
+  return problem === null ? null : `listener "${limited?.name}": maxConnectionsPerAddress is not possible here: ${problem}`;
 }

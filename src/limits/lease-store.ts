@@ -8,6 +8,8 @@ import type { LeaseGrant, LeaseRequest } from "./lease.js";
 export interface LimitStore {
   /** Never rejects. */
   lease(request: LeaseRequest): Promise<LeaseGrant>;
+  /** For keys that come from now on; those that are counted stay. */
+  setMaxKeys(maxKeys: number): void;
   /** Live counts over all limits, for metrics. */
   readonly size: number;
 }
@@ -17,7 +19,8 @@ export const OVERFLOW_BUCKETS = 256;
 /** What is given ahead of need is at most this part of the rest, so that the last tokens go to whoever needs them. */
 const AHEAD_DIVISOR = 8;
 
-export function createMemoryLimitStore({ maxKeys }: { readonly maxKeys: number }): LimitStore {
+export function createMemoryLimitStore(options: { readonly maxKeys: number }): LimitStore {
+  let { maxKeys } = options;
   const limits = new Map<string, WindowedLimit>();
   return {
     lease(request) {
@@ -29,6 +32,10 @@ export function createMemoryLimitStore({ maxKeys }: { readonly maxKeys: number }
         limits.set(id, limit);
       }
       return limit.lease(request);
+    },
+    setMaxKeys(next) {
+      maxKeys = next;
+      for (const limit of limits.values()) limit.maxKeys = next;
     },
     get size() {
       let size = 0;
@@ -51,7 +58,7 @@ function sweepOldest(limits: Map<string, WindowedLimit>): void {
 /** All counts of one limit. Their windows are equally long, so the order of their start is the order of their end. */
 class WindowedLimit {
   readonly #windowMs: number;
-  readonly #maxKeys: number;
+  maxKeys: number;
   readonly #limiter: RateLimiterMemory;
   /** Bucket → end of its window; a bucket is a key, or an overflow bucket that many keys share. */
   readonly #endsAtMs = new Map<string, number>();
@@ -62,7 +69,7 @@ class WindowedLimit {
 
   constructor(windowMs: number, maxKeys: number) {
     this.#windowMs = windowMs;
-    this.#maxKeys = maxKeys;
+    this.maxKeys = maxKeys;
     // The capacity comes with each request (a reload may change it); the limiter keeps the counts and their windows.
     this.#limiter = new RateLimiterMemory({ keyPrefix: "", points: Number.MAX_SAFE_INTEGER, duration: windowMs / 1000 });
   }
@@ -113,7 +120,7 @@ class WindowedLimit {
   #bucketOf(key: string): string {
     if (this.#endsAtMs.has(key)) return key;
     const overflow = `\u0000${hash(key, this.#seed) % OVERFLOW_BUCKETS}`;
-    return this.#endsAtMs.has(overflow) || this.#endsAtMs.size >= this.#maxKeys ? overflow : key;
+    return this.#endsAtMs.has(overflow) || this.#endsAtMs.size >= this.maxKeys ? overflow : key;
   }
 
   /** Forgets the windows that have ended, and those that a clock set back would let last too long. */

@@ -4,10 +4,13 @@
  */
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { ConfigurationViews } from "../../admin/views.js";
+import { readTexts } from "../../config/index.js";
 import type { ConfigText, ConfigVersion, StoredVersion } from "../../engine/model/configuration.js";
 import type { Snapshot } from "../../engine/model/snapshot.js";
 import type { ProcessLog } from "../../telemetry/process-log.js";
+import type { VersionStore } from "../version-store.js";
 import { createConfigurationViews, type RestOfViews } from "./configuration-views.js";
 import { type FileWatch, watchFiles } from "./file-watch.js";
 import type { RouteTotals } from "./guard.js";
@@ -35,22 +38,9 @@ export interface FirstConfiguration {
   readonly origin: ChangeOrigin;
 }
 
-/** Of accepted versions; its problems are its own matter, it never throws. */
-export interface VersionHistory {
-  record(version: Omit<StoredVersion, "sequence">): StoredVersion;
-  /** Newest first. */
-  list(): readonly ConfigVersion[];
-  /** A version, a unique beginning of one, or a sequence. */
-  find(id: string): FoundVersion;
-}
-
-export type FoundVersion =
-  | { readonly isFound: true; readonly version: StoredVersion }
-  | { readonly isFound: false; readonly message: string };
-
 export interface ConfigurationParts {
   readonly first: FirstConfiguration;
-  readonly history: VersionHistory;
+  readonly history: VersionStore;
   putIntoService(next: Snapshot, previous: Snapshot): Promise<PutOutcome>;
   /** Whether workers would have to be replaced. */
   needsRoll(before: Snapshot, after: Snapshot): boolean;
@@ -106,7 +96,8 @@ class Service implements ConfigurationService {
     this.#materialWatch = watchFiles({
       onChange: () => void this.#live.refresh({ source: "file", author, note: "a file that the configuration points to has changed" }),
     });
-    this.#watch(first.files);
+    void this.#documentWatch.follow([this.#path]).then(() => this.#catchUp());
+    this.#watchMaterials(first.files);
     this.views = createConfigurationViews({
       live: this.#live,
       guarded: this.#guarded,
@@ -136,12 +127,17 @@ class Service implements ConfigurationService {
   #changed(last: LastChange, now: Served, files: readonly string[]): void {
     this.#guarded.changed(last);
     this.#parts.onOutcome(last, now);
-    this.#watch([...now.files, ...files]);
+    this.#watchMaterials([...now.files, ...files]);
   }
 
-  #watch(files: readonly string[]): void {
+  /** What was written while the gateway was starting. */
+  #catchUp(): void {
+    const { source, texts } = this.served;
+    if (FROM_DISK.has(source) && !isDeepStrictEqual(readTexts(this.#path), texts)) this.reload({ source: "file", author: "", note: "" });
+  }
+
+  #watchMaterials(files: readonly string[]): void {
     const isDocument = (file: string): boolean => /\.ya?ml$/.test(file) && (file === this.#path || file.startsWith(`${this.#path}/`));
-    void this.#documentWatch.follow([this.#path]);
     void this.#materialWatch.follow(files.filter((file) => !isDocument(file)));
   }
 }
@@ -155,17 +151,21 @@ function isFolder(path: string): boolean {
   }
 }
 
-function served({ origin, ...first }: FirstConfiguration, path: string, history: VersionHistory): Served {
+/** What was served when a process took over may have come by any way. */
+const FROM_DISK: ReadonlySet<string> = new Set(["boot", "file", "signal"]);
+
+function served({ origin, ...first }: FirstConfiguration, path: string, history: VersionStore): Served {
   const { snapshot, texts } = first;
   const version = { version: snapshot.version, acceptedAt: new Date().toISOString(), path, ...origin };
   const { sequence } = recordUnlessLatest({ ...version, texts }, history);
-  const loadSource =
-    origin.source === "boot" ? ({ type: "path", path } as const) : ({ type: "texts", folder: folderOf(path), texts } as const);
+  const loadSource = FROM_DISK.has(origin.source)
+    ? ({ type: "path", path } as const)
+    : ({ type: "texts", folder: folderOf(path), texts } as const);
   return { ...version, ...first, path, sequence, loadSource };
 }
 
 /** A restart with what was served before is no new version. */
-function recordUnlessLatest(version: Omit<StoredVersion, "sequence">, history: VersionHistory): ConfigVersion {
+function recordUnlessLatest(version: Omit<StoredVersion, "sequence">, history: VersionStore): ConfigVersion {
   const [latest] = history.list();
   return latest?.version === version.version ? latest : history.record(version);
 }

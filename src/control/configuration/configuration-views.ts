@@ -2,7 +2,7 @@
 import type { ConfigStatusView, ConfigurationViews, DiffResult, DiskView } from "../../admin/views.js";
 import type { ApplyOutcome, ConfigText } from "../../engine/model/configuration.js";
 import type { Snapshot } from "../../engine/model/snapshot.js";
-import type { VersionHistory } from "./configuration-service.js";
+import type { VersionStore } from "../version-store.js";
 import type { GuardedApplies } from "./guarded-apply.js";
 import type { LiveConfiguration } from "./live-configuration.js";
 import type { ConfigLoader } from "./loader.js";
@@ -14,7 +14,7 @@ export interface ConfigurationViewsParts {
   readonly live: LiveConfiguration;
   readonly guarded: GuardedApplies;
   readonly loader: ConfigLoader;
-  readonly history: VersionHistory;
+  readonly history: VersionStore;
   /** Absolute. */
   readonly path: string;
   needsRoll(before: Snapshot, after: Snapshot): boolean;

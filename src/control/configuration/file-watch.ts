@@ -8,7 +8,7 @@ import { readdir, realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
 export interface FileWatch {
-  /** Files, and directories of which every entry counts. Replaces what was watched; what they are now counts as known. */
+  /** Files, and directories of which every entry counts. Replaces what was watched; what new ones are now counts as known. */
   follow(paths: readonly string[]): Promise<void>;
   stop(): void;
 }
@@ -27,79 +27,89 @@ const POLL_MS = 2_000;
 /** Editors leave temporary files beside; more entries than this are no configuration. */
 const MAX_ENTRIES = 10_000;
 
-export function watchFiles({ onChange, quietMs = QUIET_MS, pollMs = POLL_MS }: FileWatchOptions): FileWatch {
-  const watchers = new Map<string, FSWatcher>();
-  let paths: readonly string[] = [];
-  let known = "";
-  let firstEventAtMs = 0;
-  let timer: NodeJS.Timeout | null = null;
-  let isStopped = false;
+export function watchFiles(options: FileWatchOptions): FileWatch {
+  return new Watch({ quietMs: QUIET_MS, pollMs: POLL_MS, ...options });
+}
 
-  function plan(delayMs: number): void {
-    if (isStopped) return;
-    if (timer !== null) clearTimeout(timer);
-    timer = setTimeout(() => void look(), delayMs);
-    timer.unref();
+class Watch implements FileWatch {
+  readonly #options: Required<FileWatchOptions>;
+  readonly #watchers = new Map<string, FSWatcher>();
+  #paths: readonly string[] = [];
+  #known: ReadonlyMap<string, string> = new Map();
+  #firstEventAtMs = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #isStopped = false;
+
+  constructor(options: Required<FileWatchOptions>) {
+    this.#options = options;
   }
 
-  function noticed(): void {
+  async follow(next: readonly string[]): Promise<void> {
+    const wanted = [...new Set(next)];
+    if (wanted.length === this.#paths.length && wanted.every((path) => this.#known.has(path))) return;
+    this.#paths = wanted;
+    const now = await describeAll(wanted);
+    if (this.#paths !== wanted) return;
+    // A change that has not been looked at yet must not be forgotten.
+    this.#known = new Map([...now].map(([path, is]) => [path, this.#known.get(path) ?? is]));
+    await this.#watchFolders();
+    this.#noticed();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    for (const watcher of this.#watchers.values()) watcher.close();
+  }
+
+  #plan(delayMs: number): void {
+    if (this.#isStopped) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#look(), delayMs);
+    this.#timer.unref();
+  }
+
+  #noticed(): void {
     const nowMs = performance.now();
-    if (firstEventAtMs === 0) firstEventAtMs = nowMs;
-    plan(Math.max(0, Math.min(quietMs, firstEventAtMs + MAX_WAIT_MS - nowMs)));
+    if (this.#firstEventAtMs === 0) this.#firstEventAtMs = nowMs;
+    this.#plan(Math.max(0, Math.min(this.#options.quietMs, this.#firstEventAtMs + MAX_WAIT_MS - nowMs)));
   }
 
-  async function look(): Promise<void> {
-    firstEventAtMs = 0;
-    const looked = paths;
-    const now = await describeAll(looked);
-    if (isStopped || looked !== paths) return;
-    const hasChanged = now !== known;
-    known = now;
-    if (hasChanged) await watchDirectories();
-    plan(pollMs);
-    if (hasChanged && !isStopped) onChange();
+  async #look(): Promise<void> {
+    this.#firstEventAtMs = 0;
+    const paths = this.#paths;
+    const now = await describeAll(paths);
+    if (this.#isStopped || paths !== this.#paths) return;
+    const hasChanged = paths.some((path) => now.get(path) !== this.#known.get(path));
+    this.#known = now;
+    if (hasChanged) await this.#watchFolders();
+    this.#plan(this.#options.pollMs);
+    if (hasChanged && !this.#isStopped) this.#options.onChange();
   }
 
   /** The folders of the files, of what links lead to, and of the links. */
-  async function watchDirectories(): Promise<void> {
-    const wanted = new Set<string>();
-    for (const path of paths) for (const folder of await foldersOf(path)) wanted.add(folder);
-    if (isStopped) return;
-    for (const [folder, watcher] of watchers) {
-      // A folder that was replaced under its name needs a new watch, too: all are made anew.
-      watcher.close();
-      watchers.delete(folder);
-    }
-    for (const folder of wanted) startWatching(folder);
+  async #watchFolders(): Promise<void> {
+    const folders = new Set((await Promise.all(this.#paths.map(foldersOf))).flat());
+    if (this.#isStopped) return;
+    // A folder that was replaced under its name needs a new watch, too: all are made anew.
+    for (const watcher of this.#watchers.values()) watcher.close();
+    this.#watchers.clear();
+    for (const folder of folders) this.#watchFolder(folder);
   }
 
-  function startWatching(folder: string): void {
+  #watchFolder(folder: string): void {
     try {
-      const watcher = watch(folder, { persistent: false }, noticed);
+      const watcher = watch(folder, { persistent: false }, () => this.#noticed());
       watcher.on("error", () => watcher.close());
-      watchers.set(folder, watcher);
+      this.#watchers.set(folder, watcher);
     } catch {
       // It does not exist, or there are too many watches: looking from time to time finds the change a little later.
     }
   }
-
-  return {
-    async follow(next) {
-      paths = [...new Set(next)];
-      known = await describeAll(paths);
-      await watchDirectories();
-      plan(pollMs);
-    },
-    stop() {
-      isStopped = true;
-      if (timer !== null) clearTimeout(timer);
-      for (const watcher of watchers.values()) watcher.close();
-    },
-  };
 }
 
-async function describeAll(paths: readonly string[]): Promise<string> {
-  return (await Promise.all(paths.map(describe))).join("\n");
+async function describeAll(paths: readonly string[]): Promise<Map<string, string>> {
+  return new Map(await Promise.all(paths.map(async (path) => [path, await describe(path)] as const)));
 }
 
 /** Differs when the content may: another file under the name, another size or time. */
