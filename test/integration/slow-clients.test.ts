@@ -37,7 +37,8 @@ async function startService(version: string): Promise<Service> {
     if (path === "/big") return void response.end(BIG);
     request.on("end", () => response.end("small"));
   };
-  const server = version === "h2c" ? createHttp2Server(answer) : createServer({ requestTimeout: 0 }, answer);
+  // Node's server would refuse streams while so much waits in its memory.
+  const server = version === "h2c" ? createHttp2Server({ maxSessionMemory: 1_000 }, answer) : createServer({ requestTimeout: 0 }, answer);
   const sockets = new Set<{ destroy(): void }>();
   server.on("connection", (socket: { destroy(): void }) => sockets.add(socket));
   server.on("session", (session: { on(event: string, listener: () => void): void }) => session.on("error", () => {}));
