@@ -111,7 +111,7 @@ export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, ClientB
     const taken = this.#isPending ? 0 : carrier.send(stream, chunk);
     if (taken === chunk.length) return true;
     this.#pending ??= new SendQueue((bytes) => carrier.send(stream, bytes));
-    this.#pending.push(Uint8Array.prototype.slice.call(chunk, taken));
+    this.#pending.pushCopy(chunk.subarray(taken));
     return false;
   }
 
@@ -306,6 +306,7 @@ export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, ClientB
     this.#isOver = true;
     this.#queue?.leave(this);
     this.#queue = null;
+    this.#pending?.clear();
     this.#pending = null;
     this.#held = [];
     if (this.#isClientBound) this.#carrier?.slowClients.left(this);

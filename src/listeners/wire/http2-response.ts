@@ -10,6 +10,7 @@ import type { WebSocketEnd, WebSocketEvents } from "../../proxy/web-socket-ports
 import { INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR } from "../../wire/http2/error-codes.js";
 import type { Http2ResponseHead } from "../../wire/http2/events.js";
 import type { Http2Stream } from "../../wire/http2/stream.js";
+import { Stock } from "../../wire/stock.js";
 import { Http2Tunnel } from "./http2-tunnel.js";
 import { UploadClock } from "./upload-clock.js";
 import { ClientWebSocket } from "./web-socket.js";
@@ -38,6 +39,9 @@ type State = "idle" | "stated" | "sending" | "ending" | "switched" | "over";
 
 const EMPTY = Buffer.alloc(0);
 const NO_HEADERS: readonly string[] = [];
+/** For what waits: a read from a service fits. Smaller parts come from Node's pool. */
+const kept = new Stock(65_536);
+const MIN_KEPT_BYTES = 4_096;
 /** A body that is still shorter waits for the end of the turn: until then the head may be taken back. */
 const MAX_HELD_BYTES = 16_384;
 
@@ -113,7 +117,7 @@ export class Http2Response implements Downstream, Http2ResponseHead {
   takeBack(): boolean {
     if (this.#state !== "idle" && this.#state !== "stated") return false;
     this.#state = "idle";
-    this.#rest = EMPTY;
+    this.#setRest(EMPTY);
     this.#trailers = null;
     return true;
   }
@@ -259,7 +263,18 @@ export class Http2Response implements Downstream, Http2ResponseHead {
   }
 
   #keep(part: Uint8Array): void {
-    this.#rest = this.#rest.length === 0 ? Buffer.from(part) : Buffer.concat([this.#rest, part]);
+    if (this.#rest.length > 0) this.#setRest(Buffer.concat([this.#rest, part]));
+    else if (part.length < MIN_KEPT_BYTES || part.length > kept.blockBytes) this.#rest = Buffer.from(part);
+    else {
+      const block = kept.take();
+      block.set(part);
+      this.#rest = block.subarray(0, part.length);
+    }
+  }
+
+  #setRest(rest: Uint8Array): void {
+    if (rest.buffer !== this.#rest.buffer) kept.giveBack(this.#rest);
+    this.#rest = rest;
   }
 
   #sendHead(isEnd: boolean): void {
@@ -283,7 +298,7 @@ export class Http2Response implements Downstream, Http2ResponseHead {
     const isLast = this.#state === "ending" && this.#trailers === null;
     const taken = this.#owner.sendData(this.stream, this.#rest, isLast);
     this.#isBlocked = taken < this.#rest.length;
-    this.#rest = this.#isBlocked ? this.#rest.subarray(taken) : EMPTY;
+    this.#setRest(this.#isBlocked ? this.#rest.subarray(taken) : EMPTY);
   }
 
   /** Nothing has left: the whole response is known. */
@@ -331,7 +346,7 @@ export class Http2Response implements Downstream, Http2ResponseHead {
 
   #over(): void {
     this.#state = "over";
-    this.#rest = EMPTY;
+    this.#setRest(EMPTY);
     this.upload = null;
     this.#returnWaiting();
     this.#owner.responseDone(this);

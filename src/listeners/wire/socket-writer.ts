@@ -1,9 +1,11 @@
 /**
  * Writes one message part in one piece: text before, bytes, text after. A socket without TLS usually takes what it is
  * given at once, so one buffer serves all of them for large parts, and no memory is allocated per chunk; one that did
- * not take everything keeps the buffer, and the others get a new one. TLS keeps what it is given until it is encrypted.
+ * not take everything keeps the buffer, and the others get a new one. TLS reports when it is done a turn later: there,
+ * buffers go round.
  */
 import type { Socket } from "node:net";
+import { Stock } from "../../wire/stock.js";
 
 /** More than one large chunk: TLS reports what it was given as unsent until a later turn. */
 const HIGH_WATER_BYTES = 131_072;
@@ -11,6 +13,8 @@ const HIGH_WATER_BYTES = 131_072;
 const MIN_SHARED_BYTES = 4_096;
 
 let shared = Buffer.allocUnsafeSlow(131_072);
+/** A read from a service with its framing fits. */
+const blocks = new Stock(81_920);
 
 export class SocketWriter {
   /** So far. */
@@ -38,11 +42,18 @@ export class SocketWriter {
     let bytes = before.length + after.length;
     for (const piece of pieces) bytes += piece.length;
     if (this.#canShare(bytes)) this.#writeShared(bytes, before, pieces, after);
+    else if (bytes >= MIN_SHARED_BYTES && bytes <= blocks.blockBytes) this.#writeBlock(bytes, before, pieces, after);
     else this.#socket.write(fill(Buffer.allocUnsafe(bytes), before, pieces, after));
   }
 
   #canShare(bytes: number): boolean {
     return !this.#isTls && bytes >= MIN_SHARED_BYTES && bytes <= shared.length && this.#socket.writableLength === 0;
+  }
+
+  #writeBlock(bytes: number, before: string, pieces: readonly Uint8Array[], after: string): void {
+    const { buffer } = blocks.take();
+    const part = fill(Buffer.from(buffer, 0, bytes), before, pieces, after);
+    this.#socket.write(part, () => blocks.giveBack(part));
   }
 
   #writeShared(bytes: number, before: string, pieces: readonly Uint8Array[], after: string): void {

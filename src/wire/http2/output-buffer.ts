@@ -2,13 +2,14 @@
  * Output that waits for its owner: frames of all streams, one behind the other, in pieces from a shared stock. A connection
  * with nothing to say holds no memory for it.
  */
+import { Stock } from "../stock.js";
 
-const PIECE_BYTES = 32_768;
-/** 4 MiB are kept for reuse; what is more goes to the garbage collector. */
-const MAX_STOCK = 128;
+/** Large bodies want more than small messages: with TLS, a socket takes one piece per turn of the loop. */
+const small = new Stock(16_384);
+const large = new Stock(131_072 + 512);
+/** Who wants so much at once has a large body. */
+const LARGE_RESERVE_BYTES = 4_096;
 const NO_BYTES = new Uint8Array(0);
-
-const stock: ArrayBuffer[] = [];
 
 export class OutputBuffer {
   /** Where to write, from `at` on, after `reserve`. The writer moves `at`. */
@@ -48,13 +49,12 @@ export class OutputBuffer {
 }
 
 function createPiece(byteCount: number): Uint8Array {
-  if (byteCount > PIECE_BYTES) return new Uint8Array(byteCount);
-  return new Uint8Array(stock.pop() ?? new ArrayBuffer(PIECE_BYTES));
+  if (byteCount > large.blockBytes) return new Uint8Array(byteCount);
+  return byteCount > LARGE_RESERVE_BYTES ? large.take() : small.take();
 }
 
 /** Puts the memory of a piece back. Given back twice in a row it is taken once; used after that, it corrupts others' output. */
 export function releasePiece(piece: Uint8Array): void {
-  const { buffer } = piece;
-  if (buffer.byteLength !== PIECE_BYTES || stock.length >= MAX_STOCK || !(buffer instanceof ArrayBuffer)) return;
-  if (!stock.includes(buffer)) stock.push(buffer);
+  if (piece.buffer.byteLength === small.blockBytes) small.giveBack(piece);
+  else large.giveBack(piece);
 }

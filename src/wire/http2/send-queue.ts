@@ -1,4 +1,10 @@
 /** Bytes of one stream that the codec did not take, in order, until it does. */
+import { Stock } from "../stock.js";
+
+/** A read from a socket fits. */
+const blocks = new Stock(65_536);
+/** Smaller copies do not go round. */
+const MIN_BLOCK_BYTES = 4_096;
 
 export class SendQueue {
   readonly #send: (bytes: Uint8Array) => number;
@@ -25,6 +31,14 @@ export class SendQueue {
     this.#byteCount += bytes.length;
   }
 
+  /** As `push`, of bytes that are borrowed. */
+  pushCopy(bytes: Uint8Array): void {
+    const isLarge = bytes.length >= MIN_BLOCK_BYTES && bytes.length <= blocks.blockBytes;
+    const copy = isLarge ? blocks.take().subarray(0, bytes.length) : new Uint8Array(bytes.length);
+    copy.set(bytes);
+    this.push(copy);
+  }
+
   /** Sends what is taken now. `send` may clear the queue. */
   flush(): void {
     while (this.#waiting.length > 0) {
@@ -37,10 +51,12 @@ export class SendQueue {
         return;
       }
       this.#waiting.shift();
+      blocks.giveBack(bytes);
     }
   }
 
   clear(): void {
+    for (const bytes of this.#waiting) blocks.giveBack(bytes);
     this.#waiting = [];
     this.#byteCount = 0;
   }
