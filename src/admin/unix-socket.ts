@@ -3,7 +3,7 @@
  * so that there is no moment with wider rights; a file that a dead process left is replaced, one that is listened to is not.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, linkSync, lstatSync, type Stats, statSync, unlinkSync } from "node:fs";
+import { chmodSync, linkSync, lstatSync, renameSync, type Stats, statSync, unlinkSync } from "node:fs";
 import { connect, type Server } from "node:net";
 import { dirname, join } from "node:path";
 
@@ -20,20 +20,31 @@ const FIRST_NAME_RANDOM_BYTES = 3;
 /** Rejects with a message for the operator. */
 export async function listenOnSocket(server: Server, path: string): Promise<BoundSocket> {
   requireFolder(dirname(path));
-  await removeStale(path);
-  const firstPath = join(dirname(path), `.w${randomBytes(FIRST_NAME_RANDOM_BYTES).toString("hex")}`);
+  const firstPath = nameBeside(path);
+  // Before the stale file is removed, so that this one cannot get its inode number, by which it is known.
   await listen(server, firstPath);
   try {
     chmodSync(firstPath, OWNER_ONLY);
-    const { ino, dev } = lstatSync(firstPath);
+    const own = lstatSync(firstPath);
+    await removeStale(path);
     linkSync(firstPath, path);
-    return { remove: () => removeOwn(path, { ino, dev }) };
+    return { remove: () => removeOwn(path, own) };
   } catch (error) {
     server.close();
-    throw new Error(`admin.socket: cannot make ${path}: ${codeOf(error) === "EEXIST" ? "another process was faster" : codeOf(error)}`);
+    throw error instanceof InTheWay ? error : new Error(`admin.socket: cannot make ${path}: ${linkReason(error)}`);
   } finally {
     removeQuietly(firstPath);
   }
+}
+
+class InTheWay extends Error {}
+
+function linkReason(error: unknown): string {
+  return codeOf(error) === "EEXIST" ? "another process was faster" : codeOf(error);
+}
+
+function nameBeside(path: string): string {
+  return join(dirname(path), `.w${randomBytes(FIRST_NAME_RANDOM_BYTES).toString("hex")}`);
 }
 
 function requireFolder(folder: string): void {
@@ -51,9 +62,22 @@ function requireFolder(folder: string): void {
 async function removeStale(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
-  if (!found.isSocket()) throw new Error(`admin.socket: ${path} exists and is not a socket`);
-  if (await isListenedTo(path)) throw new Error(`admin.socket: ${path} is in use by another process`);
-  removeOwn(path, found);
+  if (!found.isSocket()) throw new InTheWay(`admin.socket: ${path} exists and is not a socket`);
+  if (await isListenedTo(path)) throw new InTheWay(`admin.socket: ${path} is in use by another process`);
+  takeAway(path, found);
+}
+
+/** By renaming: if somebody else has replaced the stale file since, it is seen and given back. */
+function takeAway(path: string, stale: Stats): void {
+  const aside = nameBeside(path);
+  try {
+    renameSync(path, aside);
+    if (!isSame(lstatSync(aside), stale)) linkSync(aside, path);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error;
+  } finally {
+    removeQuietly(aside);
+  }
 }
 
 /** A socket that refuses has nobody behind it. Whatever else happens, somebody may be there. */
@@ -92,9 +116,13 @@ function listen(server: Server, path: string): Promise<void> {
   });
 }
 
-function removeOwn(path: string, own: Pick<Stats, "ino" | "dev">): void {
+function removeOwn(path: string, own: Stats): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found?.ino === own.ino && found.dev === own.dev) removeQuietly(path);
+  if (found !== undefined && isSame(found, own)) removeQuietly(path);
+}
+
+function isSame(a: Stats, b: Stats): boolean {
+  return a.ino === b.ino && a.dev === b.dev && a.birthtimeMs === b.birthtimeMs;
 }
 
 function removeQuietly(path: string): void {

@@ -65,7 +65,10 @@ function rotate(path: string, maxBytes: number, addedBytes: number): void {
 
 function readRecent(path: string, log: ProcessLog): AuditEntry[] {
   try {
-    const lines = [`${path}.1`, path].flatMap((file) => tailOf(file).split("\n"));
+    const [older, newer] = [tailOf(`${path}.1`), tailOf(path)];
+    // A crash may have cut off the last line; the next one must not be appended to it.
+    if (newer !== "" && !newer.endsWith("\n")) appendFileSync(path, "\n");
+    const lines = [...older.split("\n"), ...newer.split("\n")];
     return lines.flatMap(parseEntry).slice(-MAX_RECENT);
   } catch (error) {
     log.warn({ err: error, path }, "the audit log cannot be read");
