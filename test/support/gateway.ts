@@ -20,6 +20,9 @@ export interface GatewayOptions {
   readonly files?: Readonly<Record<string, string>>;
 }
 
+/** The name of the configuration in a gateway's folder. */
+export const CONFIG_NAME = "windrose.yaml";
+
 export interface GatewayExit {
   /** Null when a signal ended it. */
   readonly code: number | null;
@@ -54,10 +57,21 @@ const STOP_TIMEOUT_MS = 40_000;
 /** Rejects with everything the process wrote when it ends or takes too long before it is ready. */
 export async function startGateway(yaml: string, options: GatewayOptions = {}): Promise<Gateway> {
   const directory = mkdtempSync(join(tmpdir(), "windrose-test-"));
-  const configPath = join(directory, "windrose.yaml");
+  const configPath = join(directory, CONFIG_NAME);
   writeFileSync(configPath, yaml);
   for (const [name, content] of Object.entries(options.files ?? {})) writeFileSync(join(directory, name), content);
-  const args = ["--enable-source-maps", MAIN, "run", "-c", configPath, "--ready-fd", "3", ...(options.args ?? [])];
+  const args = [
+    "--enable-source-maps",
+    MAIN,
+    "run",
+    "-c",
+    configPath,
+    "--state",
+    join(directory, "state"),
+    "--ready-fd",
+    "3",
+    ...(options.args ?? []),
+  ];
   const child = spawn(...commandLine(args, options.maxOpenFiles), {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
     env: { ...process.env, ...options.env },
