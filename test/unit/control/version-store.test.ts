@@ -97,46 +97,66 @@ test("large documents are bounded by their bytes, and the newest is kept whateve
   assert.equal(store.lastGood()?.texts[2]?.text.length, 8 * size + 4);
 });
 
-test("whatever moment a process is killed in, every version it answered for is there, whole and in order", async (context) => {
-  const directory = temporary(context);
-  const keep = 5;
-  let answered = 0;
-  for (let round = 0; round < 25; round += 1) {
-    const writer = spawn(process.execPath, [WRITER, directory, String(keep)], { stdio: ["ignore", "pipe", "pipe"] });
-    let output = "";
-    let problems = "";
-    const exit = once(writer, "close");
-    writer.stderr.on("data", (chunk: Buffer) => (problems += chunk.toString()));
-    const wanted = 1 + Math.floor(Math.random() * 12);
-    // Killed some microseconds to milliseconds after it has written so many: anywhere within the next ones.
-    writer.stdout.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-      if (output.split("\n").length > wanted) setTimeout(() => writer.kill("SIGKILL"), Math.random() * 5);
-    });
-    await exit;
-    const last = Number(output.trimEnd().split("\n").at(-1));
-    assert.ok(last > answered, `${output}\n${problems}`);
-    answered = last;
-    assert.equal(problems, "");
-    const history = readVersionHistory(directory, (message) => assert.fail(message));
-    const [newest = 0] = sequences(history);
-    assert.ok(newest === answered || newest === answered + 1, `${newest} is newest, ${answered} was answered`);
-    const expected = Array.from({ length: Math.min(keep, newest) }, (_, index) => newest - index);
-    // Killed between the new version and the removal of the oldest.
-    assert.deepEqual(sequences(history).slice(0, keep), expected);
-    for (const sequence of sequences(history)) assert.deepEqual(found(history, `#${sequence}`), { ...sampleVersion(sequence), sequence });
-  }
+/** What must hold after a process that answered for `answered` has died; returns the newest. */
+function checkHistory(directory: string, keep: number, answered: number): number {
+  const history = readVersionHistory(directory, (message) => assert.fail(message));
+  const [newest = 0] = sequences(history);
+  assert.ok(newest === answered || newest === answered + 1, `${newest} is newest, ${answered} was answered for`);
+  // It may have died between writing the new version and removing the oldest.
+  const shown = sequences(history);
+  assert.ok(shown.length >= Math.min(keep, newest) && shown.length <= keep + 1, `${shown}`);
+  assert.deepEqual(
+    shown,
+    shown.map((_, index) => newest - index),
+  );
+  for (const sequence of shown) assert.deepEqual(found(history, `#${sequence}`), { ...sampleVersion(sequence), sequence });
+  return newest;
+}
+
+function checkNothingIsLeftOver(directory: string, keep: number): void {
   const { store, notices } = open(directory, { keep });
-  store.record(sampleVersion(answered + 2));
+  store.record(sampleVersion((store.list()[0]?.sequence ?? 0) + 1));
+  store.close();
   assert.deepEqual(notices, []);
   const names = readdirSync(directory, { recursive: true, encoding: "utf8" });
-  assert.deepEqual(
-    names.filter((name) => name.includes(".tmp-")),
-    [],
-  );
-  assert.equal(names.filter((name) => name.startsWith("versions/")).length, keep);
-  // One text for all, two for each.
-  assert.ok(names.filter((name) => name.startsWith("texts/")).length <= 1 + 2 * keep);
+  const count = (pattern: RegExp) => names.filter((name) => pattern.test(name)).length;
+  // One text that all have, two of each.
+  assert.deepEqual([count(/\.tmp-/), count(/^versions\//), count(/^texts\//), count(/^lock$/)], [0, keep, 1 + 2 * keep, 0]);
+}
+
+test("killed at any of its changes of the disk, a process leaves every version that it answered for, whole and in order", (context) => {
+  const directory = temporary(context);
+  const keep = 3;
+  let newest = 0;
+  let deaths = 0;
+  for (let change = 1; ; change += 1) {
+    const writer = spawnSync(process.execPath, [WRITER, directory, `${keep}`, "2", `${change}`], { encoding: "utf8" });
+    assert.equal(writer.stderr, "");
+    newest = checkHistory(directory, keep, Math.max(newest, ...writer.stdout.split("\n").map(Number)));
+    if (writer.signal === null) break;
+    deaths += 1;
+  }
+  assert.ok(deaths > 20, `${deaths}`);
+  checkNothingIsLeftOver(directory, keep);
+});
+
+test("killed at random moments, too", async (context) => {
+  const directory = temporary(context);
+  const keep = 5;
+  let newest = 0;
+  for (let round = 0; round < 20; round += 1) {
+    const writer = spawn(process.execPath, [WRITER, directory, `${keep}`], { stdio: ["ignore", "pipe", "inherit"] });
+    const exit = once(writer, "close");
+    const wanted = 1 + Math.floor(Math.random() * 12);
+    let output = "";
+    writer.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+      if (output.split("\n").length > wanted) writer.kill("SIGKILL");
+    });
+    await exit;
+    newest = checkHistory(directory, keep, Math.max(newest, ...output.split("\n").map(Number)));
+  }
+  checkNothingIsLeftOver(directory, keep);
 });
 
 test("what a killed process left behind is removed by the next that may write, and by nobody else", (context) => {
