@@ -74,7 +74,9 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
   #upgradeHeaders: HeaderList = [];
   /** Not whole numbers, so that the object keeps its shape when a time is set. */
   stoppedAtMs = Number.NaN;
-  uploadingSinceMs = Number.NaN;
+  judgedAtMs = Number.NaN;
+  judgedBytes = 0;
+  behindMs = Number.NaN;
   /** Its upload counts among those that may wait for their clients. */
   #isUploading = false;
   /** Writing has failed: nothing that ends now has ended in good order. */
@@ -118,11 +120,10 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
     this.#hasResponseBytes = false;
     call.carrier = this;
     this.#parser.start(call.request.method, call.webSocketKey !== "");
-    if (call.request.bodyLength !== 0) {
-      this.#guardWrites();
-      this.#startUpload(call);
-    }
-    this.#sender.start(call.head ?? "", call.request.bodyLength);
+    const { bodyLength } = call.request;
+    if (bodyLength !== 0) this.#guardWrites();
+    this.#sender.start(call.head ?? "", bodyLength);
+    if (bodyLength !== 0) this.#startUpload(call);
     call.handler.onConnected();
   }
 
@@ -199,7 +200,6 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
   #startUpload(call: Http1Call): void {
     if (call.bodyState === "whole") return;
     this.#isUploading = true;
-    this.uploadingSinceMs = performance.now();
     this.#pool.slowClients.uploadStarted(this);
   }
 

@@ -12,7 +12,7 @@ import type { ConnectionOwner } from "./http1-connection.js";
 import { Http1Connection } from "./http1-connection.js";
 import type { OpenedSocket, TlsClient } from "./open-socket.js";
 import { createTlsClient } from "./open-socket.js";
-import { SlowClients, shareOf } from "./slow-clients.js";
+import { noPlaceForUpload, SlowClients, shareOf } from "./slow-clients.js";
 import { describeSocketError } from "./socket-errors.js";
 import type { IdleHolder, UpstreamSockets } from "./upstream-sockets.js";
 import { GATHERING_MS, RELIEF_MS, WaitingCalls } from "./waiting-calls.js";
@@ -241,9 +241,8 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
 
   #onWaitedTooLong(call: Http1Call): void {
     this.#waiting.leave(call);
-    const { connectTimeoutMs, maxSlowClientPercent } = this.target;
-    if (call.bodyState === "whole") call.fail("upstream-overflow", `no connection free within ${connectTimeoutMs} ms`);
-    else call.fail("upstream-overflow", `no connection free in time of the ${maxSlowClientPercent} % that uploads may have`);
+    const isBusy = call.bodyState === "whole" || this.#admitsUpload();
+    call.fail("upstream-overflow", isBusy ? `no connection free within ${this.target.connectTimeoutMs} ms` : noPlaceForUpload(this.target));
   }
 
   #nextWaiting(): Http1Call | undefined {

@@ -37,7 +37,9 @@ export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, ClientB
   readonly head: Http2RequestHead | null;
   /** Not whole numbers, so that the object keeps its shape when a time is set. */
   stoppedAtMs = Number.NaN;
-  uploadingSinceMs = Number.NaN;
+  judgedAtMs = Number.NaN;
+  judgedBytes = 0;
+  behindMs = Number.NaN;
   uploadedBytes = 0;
   /** Counts among those that wait for their clients, or did. */
   #isClientBound = false;
@@ -242,7 +244,6 @@ export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, ClientB
 
   #startUpload({ slowClients }: StreamCarrier): void {
     this.#isClientBound = true;
-    this.uploadingSinceMs = performance.now();
     slowClients.uploadStarted(this);
   }
 

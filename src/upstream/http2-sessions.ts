@@ -14,7 +14,7 @@ import type { SessionOwner, SessionState } from "./http2-session.js";
 import { Http2Session } from "./http2-session.js";
 import type { OpenedSocket, TlsClient } from "./open-socket.js";
 import { createTlsClient } from "./open-socket.js";
-import { SlowClients, shareOf } from "./slow-clients.js";
+import { noPlaceForUpload, SlowClients, shareOf } from "./slow-clients.js";
 import { describeSocketError } from "./socket-errors.js";
 import type { IdleHolder, UpstreamSockets } from "./upstream-sockets.js";
 import { GATHERING_MS, RELIEF_MS, WaitingCalls } from "./waiting-calls.js";
@@ -305,6 +305,7 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
     const { connectTimeoutMs } = this.target;
     const isConnecting = this.#connectingCount > 0 && this.#connectingCount === this.#sessions.length;
     if (isConnecting) call.fail("connect-timeout", `not connected within ${connectTimeoutMs} ms`);
+    else if (!this.#admits(call)) call.fail("upstream-overflow", noPlaceForUpload(this.target));
     else call.fail("upstream-overflow", `no stream free within ${connectTimeoutMs} ms`);
   }
 

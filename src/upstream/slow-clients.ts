@@ -5,15 +5,18 @@
  * uploads nor is read slowly.
  */
 import { performance } from "node:perf_hooks";
+import type { UpstreamTarget } from "../engine/model/endpoint.js";
 
 /** A connection or a stream that carries an exchange. */
 export interface ClientBound {
   /** `performance.now()` when its client stopped taking the answer. */
   readonly stoppedAtMs: number;
-  /** `performance.now()` when its upload began. */
-  readonly uploadingSinceMs: number;
   /** Of the request's body, given to the service. */
   readonly uploadedBytes: number;
+  /** When its upload was last judged, or began (`performance.now()`); what had been given then; and by how much it was late. */
+  judgedAtMs: number;
+  judgedBytes: number;
+  behindMs: number;
   /** The service, not the client, is what the upload waits for at present. */
   readonly isHeldUpByService: boolean;
   /** Ends its exchange and gives its place back at once. */
@@ -22,7 +25,7 @@ export interface ClientBound {
 
 /** A client that has taken nothing for so long may lose its answer. Healthy ones stop as well, but for a round trip or two. */
 const READER_PATIENCE_MS = 1_000;
-/** An upload has so long, and a millisecond more for each byte. */
+/** Each byte of an upload is due a millisecond after the one before; it may be late by so much. None of them counts ahead. */
 const UPLOAD_PATIENCE_MS = 2_000;
 
 export class SlowClients {
@@ -39,6 +42,9 @@ export class SlowClients {
   }
 
   uploadStarted(one: ClientBound): void {
+    one.judgedAtMs = performance.now();
+    one.judgedBytes = one.uploadedBytes;
+    one.behindMs = 0;
     this.#uploads.add(one);
   }
 
@@ -86,18 +92,28 @@ export class SlowClients {
   #slowestUpload(): ClientBound | null {
     const nowMs = performance.now();
     let slowest: ClientBound | null = null;
-    let worstMs = UPLOAD_PATIENCE_MS;
     for (const one of this.#uploads) {
-      const behindMs = nowMs - one.uploadingSinceMs - one.uploadedBytes;
-      if (behindMs <= worstMs || one.isHeldUpByService) continue;
-      worstMs = behindMs;
-      slowest = one;
+      judge(one, nowMs);
+      if (one.behindMs > (slowest?.behindMs ?? UPLOAD_PATIENCE_MS) && !one.isHeldUpByService) slowest = one;
     }
     return slowest;
   }
 }
 
+/** Asked ten times a second while others wait: a fast start does not pay for a long silence then. */
+function judge(one: ClientBound, nowMs: number): void {
+  const { uploadedBytes } = one;
+  const lateMs = one.isHeldUpByService ? 0 : nowMs - one.judgedAtMs;
+  one.behindMs = Math.max(0, one.behindMs + lateMs - (uploadedBytes - one.judgedBytes));
+  one.judgedAtMs = nowMs;
+  one.judgedBytes = uploadedBytes;
+}
+
 /** How many of `places` may wait for their clients when others want one; the last one is nobody's privilege. */
 export function shareOf(places: number, percent: number): number {
   return Math.max(1, Math.floor((places * percent) / 100));
+}
+
+export function noPlaceForUpload({ maxSlowClientPercent }: UpstreamTarget): string {
+  return `all of the ${maxSlowClientPercent} % of the places that uploads may have are in use`;
 }

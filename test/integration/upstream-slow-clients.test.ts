@@ -191,6 +191,26 @@ for (const version of ["http1", "http2"]) {
       assert.equal(deaf.error, "");
     });
 
+    test("a fast beginning does not pay for an upload that then stands still", async () => {
+      const all = await fillShare();
+      for (const { call } of all) call?.write(Buffer.alloc(60_000));
+      const full = upload("/", { connectTimeoutMs: 5_000 });
+      full.call?.bodyArrived(false);
+      await until(() => isConnected(full), "a place");
+      assert.deepEqual(all.map(({ error }) => error).sort(), ["", "", "slow-client"]);
+    });
+
+    test("uploads that go on at more than a kilobyte per second are not cut off", async () => {
+      const all = await fillShare();
+      const timer = setInterval(() => all.forEach(({ call }) => void call?.write(Buffer.alloc(300))), 100);
+      const full = upload("/", { connectTimeoutMs: 3_000 });
+      full.call?.bodyArrived(false);
+      assert.equal(await full.over, "upstream-overflow");
+      clearInterval(timer);
+      assert.match(full.detail, /^all of the 75 % of the places that uploads may have are in use$/);
+      for (const { error } of all) assert.equal(error, "");
+    });
+
     test("whatever ends them, all places can be used again", async () => {
       const below = seeded(7);
       const all: Notes[] = [];

@@ -62,7 +62,7 @@ const circuit = z.strictObject({
     .min(0)
     .max(1_000_000)
     .default(1024)
-    .describe("Requests that may wait for a connection or a stream, per endpoint and worker."),
+    .describe("Requests that may wait for a connection or a stream, per endpoint and worker; as many again whose bodies are not here yet."),
   maxSlowClientPercent: z
     .int()
     .min(1)
