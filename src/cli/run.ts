@@ -1,12 +1,7 @@
 /** `windrose run`: loads a configuration and runs the gateway until it is told to stop. */
 import { closeSync, writeSync } from "node:fs";
-import { type GatewayInfo, runGateway } from "../control/primary.js";
-import { stateDirectory } from "../control/state-directory.js";
-import type { Snapshot } from "../engine/model/snapshot.js";
+import { isStartedByKeeper } from "../control/keeper-protocol.js";
 import { type CommandText, printHelp, readFlags, refuseUsage } from "./command-line.js";
-import { EXIT } from "./exit-codes.js";
-import { loadFirst } from "./first-configuration.js";
-import { readVersion } from "./package-root.js";
 
 const FLAGS = {
   config: { type: "string", short: "c" },
@@ -20,7 +15,8 @@ const FLAGS = {
 const TEXT: CommandText = {
   usage: "run -c FILE [--state DIR] [--last-good] [--single] [--ready-fd N]",
   about: `Runs the gateway with a configuration: a YAML file, or a directory of them. A change of the file, or SIGHUP, is
-served at once when it has no problems. SIGTERM or Ctrl-C stops accepting, finishes what is in flight and exits.`,
+served at once when it has no problems. SIGTERM or Ctrl-C stops accepting, finishes what is in flight and exits;
+SIGUSR2 upgrades to the code on disk without losing a request.`,
   flags: [
     ["-c, --config FILE", "the configuration"],
     ["--state DIR", "where versions and the audit log are kept (default: $STATE_DIRECTORY or ~/.local/state/windrose)"],
@@ -41,35 +37,21 @@ export async function run(args: readonly string[]): Promise<number> {
   const readyFd = readyFdText === undefined ? null : Number(readyFdText);
   if (readyFd !== null && !(Number.isInteger(readyFd) && readyFd >= 1))
     return refuseUsage("run", `--ready-fd "${readyFdText}" is not a file descriptor`);
-  const directory = stateDirectory(state, process.env, config);
-  const first = loadFirst({ path: config, stateDirectory: directory, isLastGoodEnough, isResuming: false });
-  if (first === null) return EXIT.configuration;
-  process.stderr.write(describeSnapshot(first.snapshot, config));
-  const onReady = (info: GatewayInfo): void => {
-    process.stderr.write(describeReady(info));
-    if (readyFd !== null) announceReady(info, readyFd);
-  };
-  return await runGateway({ first, stateDirectory: directory, isSingle: single, version: readVersion(), onReady });
+  if (!single && !isStartedByKeeper()) return await keep(args, readyFd);
+  const { serve } = await import("./serve.js");
+  const onReady = (line: string): unknown => readyFd !== null && announce(line, readyFd);
+  return await serve({ config, state, isLastGoodEnough, isSingle: single, onReady });
 }
 
-function describeSnapshot(snapshot: Snapshot, config: string): string {
-  const { listeners, routes, services, version } = snapshot;
-  const parts = [count(listeners.length, "listener"), count(routes.length, "route"), count(services.length, "service")];
-  return `windrose ${readVersion()}: ${config} (version ${version.slice(0, 12)}): ${parts.join(", ")}\n`;
-}
-
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? "" : "s"}`;
-}
-
-function describeReady(info: GatewayInfo): string {
-  const lines = info.listeners.map((listener) => `windrose: listening on ${listener.url} (${listener.name})\n`);
-  return `${lines.join("")}windrose: admin on ${info.admin.url}, ${count(info.workers, "worker")}, ready\n`;
+/** This process only watches; what it starts is the same command again. Nothing of the gateway is loaded. */
+async function keep(args: readonly string[], readyFd: number | null): Promise<number> {
+  const { runKeeper } = await import("../control/keeper.js");
+  const entry = process.argv[1] as string;
+  return await runKeeper({ entry, args: ["run", ...args], readyFd, onReady: (line) => readyFd !== null && announce(line, readyFd) });
 }
 
 /** For programs that started us: one line, then end of file. Standard output and error stay open. */
-function announceReady(info: GatewayInfo, fd: number): void {
-  const listeners = info.listeners.map(({ name, port }) => ({ name, port }));
-  writeSync(fd, `${JSON.stringify({ listeners, admin: { port: info.admin.port } })}\n`);
+function announce(line: string, fd: number): void {
+  writeSync(fd, `${line}\n`);
   if (fd > 2) closeSync(fd);
 }

@@ -6,10 +6,19 @@ export interface AdminSeat {
   readonly port: number;
   /** @throws when the address cannot be bound */
   open(spec: AdminSpec): Promise<void>;
+  /** As `open`; what another process lets go may be free a moment later. */
+  openPatiently(spec: AdminSpec): Promise<void>;
+  /** Frees the address for another process; answers under way are still finished. */
+  release(): void;
+  /** After `release`: takes the address again. */
+  resume(): Promise<void>;
   /** Null, or why the new address cannot be had; the old one is kept then. */
   move(spec: AdminSpec): Promise<string | null>;
   close(): Promise<void>;
 }
+
+const PATIENCE_MS = 5_000;
+const PAUSE_MS = 20;
 
 export function createAdminSeat(create: (spec: AdminSpec) => AdminServer): AdminSeat {
   return new Seat(create);
@@ -33,6 +42,29 @@ class Seat implements AdminSeat {
     const server = this.#create(spec);
     this.port = (await server.listen()).port;
     this.#taken = { server, spec };
+  }
+
+  async openPatiently(spec: AdminSpec): Promise<void> {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      try {
+        return await this.open(spec);
+      } catch (error) {
+        if (performance.now() > deadline) throw error;
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      }
+    }
+  }
+
+  release(): void {
+    void this.#taken?.server.close();
+  }
+
+  async resume(): Promise<void> {
+    if (this.#taken === null) return;
+    const { spec } = this.#taken;
+    await this.openPatiently({ ...spec, bind: { ...spec.bind, port: this.port } });
+    this.#taken = { server: this.#taken.server, spec };
   }
 
   async move(spec: AdminSpec): Promise<string | null> {

@@ -4,11 +4,9 @@
  */
 import type { ListenerSpec, Snapshot } from "../engine/model/snapshot.js";
 import { type AddressRounds, createAddressRounds } from "./address-rounds.js";
+import { bindKey, type KnownPorts } from "./bind-key.js";
 import { countConnections } from "./socket-table.js";
 import type { WorkerHandle } from "./supervisor.js";
-
-/** Ports that are bound already, by `bindKey`. */
-export type KnownPorts = Readonly<Record<string, number>>;
 
 export interface Generation {
   snapshot: Snapshot;
@@ -49,11 +47,6 @@ export function createGeneration({ snapshot, workerCount, maxSockets, knownPorts
     }),
   };
   return generation;
-}
-
-/** A listener that keeps its name and address keeps its port, also when it was chosen by the system. */
-export function bindKey({ name, bind }: Pick<ListenerSpec, "name" | "bind">): string {
-  return bind.port === 0 ? `${bind.host}:0 ${name}` : `${bind.host}:${bind.port}`;
 }
 
 export function knownPortsOf({ snapshot, ports }: Pick<Generation, "snapshot" | "ports">): KnownPorts {

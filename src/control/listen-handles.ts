@@ -6,7 +6,7 @@
 import { lookup } from "node:dns/promises";
 import type { ListenerSpec } from "../engine/model/snapshot.js";
 import type { ListenHandle } from "../listeners/wire/listener.js";
-import { bindKey } from "./generation.js";
+import { bindKey } from "./bind-key.js";
 import { PortUnavailable } from "./port-probe.js";
 import { type BoundSocket, bindSocket } from "./socket-binder.js";
 

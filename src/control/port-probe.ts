@@ -3,6 +3,8 @@
  * let two gateways of one user share a port silently; a plain exclusive bind here makes that an error.
  */
 import { createServer } from "node:net";
+import type { ListenerSpec } from "../engine/model/snapshot.js";
+import { bindKey, type KnownPorts } from "./bind-key.js";
 
 export class PortUnavailable extends Error {
   override name = "PortUnavailable";
@@ -18,6 +20,14 @@ export function probePort(host: string, port: number, wantedBy: string): Promise
     );
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()));
   });
+}
+
+/** @param known ports that our own processes hold, by `bindKey`: those are free for us */
+export async function probeListeners(listeners: readonly ListenerSpec[], known: KnownPorts): Promise<void> {
+  for (const listener of listeners) {
+    const { name, bind } = listener;
+    if (known[bindKey(listener)] === undefined) await probePort(bind.host, bind.port, `listener "${name}"`);
+  }
 }
 
 function explain(error: NodeJS.ErrnoException, host: string, port: number, wantedBy: string): string {

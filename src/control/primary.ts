@@ -7,8 +7,9 @@ import type { ListenerSpec, Snapshot } from "../engine/model/snapshot.js";
 import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
 import { createAuditLog } from "./audit-log.js";
 import type { FirstConfiguration } from "./configuration/configuration-service.js";
+import type { KeeperLink } from "./keeper-client.js";
 import { addressLimitProblem } from "./open-files.js";
-import { PortUnavailable, probePort } from "./port-probe.js";
+import { PortUnavailable, probeListeners, probePort } from "./port-probe.js";
 import { type RunningGateway, startGateway } from "./running-gateway.js";
 import { type StopSignals, watchStopSignals } from "./stop-signals.js";
 import { createVersionStore } from "./version-store.js";
@@ -28,6 +29,8 @@ export interface GatewayOptions {
   /** Of Windrose. */
   readonly version: string;
   readonly onReady?: (info: GatewayInfo) => void;
+  /** Default: this process stands alone. */
+  readonly keeper?: KeeperLink | null;
 }
 
 const EXIT_OK = 0;
@@ -44,13 +47,13 @@ export async function runGateway(options: GatewayOptions): Promise<number> {
 }
 
 async function runUntilStopped(options: GatewayOptions, signals: StopSignals): Promise<number> {
-  const { first, isSingle, version } = options;
+  const { first, isSingle, version, keeper = null } = options;
   const { snapshot } = first;
   const log = createProcessLog("primary");
-  const problem = addressLimitProblem(snapshot.listeners) ?? (await portProblem(snapshot));
+  const problem = addressLimitProblem(snapshot.listeners) ?? (await portProblem(snapshot, keeper));
   if (problem !== null) return refuse(problem, EXIT_UNAVAILABLE);
   const state = openState(options.stateDirectory, log);
-  const gateway = await startGateway({ first, isSingle, version, log, ...state });
+  const gateway = await startGateway({ first, isSingle, version, keeper, log, ...state });
   signals.onForce(() => gateway.pool.kill());
   if (gateway.failure !== null) {
     await gateway.stop(0);
@@ -59,8 +62,9 @@ async function runUntilStopped(options: GatewayOptions, signals: StopSignals): P
   options.onReady?.(describe(snapshot, gateway));
   const reload = (): void => gateway.reload();
   process.on("SIGHUP", reload);
-  const signal = await signals.first;
+  const signal = await Promise.race([signals.first, keeper?.retired ?? signals.first]);
   process.off("SIGHUP", reload);
+  if (signal !== "retired") keeper?.tellStopping();
   const { timeoutMs } = gateway.served.snapshot.drain;
   log.info({ signal, timeoutMs }, "draining");
   await gateway.stop(timeoutMs);
@@ -89,19 +93,16 @@ function openState(directory: string, log: ProcessLog) {
   };
 }
 
-async function portProblem(snapshot: Snapshot): Promise<string | null> {
+async function portProblem({ listeners, admin }: Snapshot, keeper: KeeperLink | null): Promise<string | null> {
+  const predecessor = keeper?.predecessor ?? null;
   try {
-    await probePorts(snapshot);
+    await probeListeners(listeners, predecessor?.ports ?? {});
+    if (predecessor === null) await probePort(admin.bind.host, admin.bind.port, "admin");
     return null;
   } catch (error) {
     if (error instanceof PortUnavailable) return error.message;
     throw error;
   }
-}
-
-async function probePorts(snapshot: Snapshot): Promise<void> {
-  for (const { name, bind } of snapshot.listeners) await probePort(bind.host, bind.port, `listener "${name}"`);
-  await probePort(snapshot.admin.bind.host, snapshot.admin.bind.port, "admin");
 }
 
 function describe(snapshot: Snapshot, { pool, adminPort }: RunningGateway): GatewayInfo {

@@ -4,8 +4,8 @@
  * so that there are never more than two generations of processes.
  */
 import type { ListenerSpec, Snapshot } from "../engine/model/snapshot.js";
+import { bindKey } from "./bind-key.js";
 import type { Generation } from "./generation.js";
-import { bindKey } from "./generation.js";
 import { PortUnavailable, probePort } from "./port-probe.js";
 import { resize } from "./publish.js";
 import type { WorkerHandle } from "./supervisor.js";
@@ -45,6 +45,7 @@ async function rollTo(pool: Pool, generation: Generation, former: Generation): P
   }
   // From here on, one that crashes is started again with the new snapshot.
   pool.generation = generation;
+  pool.tellPorts();
   let started: Started = first;
   let replaced = 0;
   for (;;) {
@@ -86,6 +87,7 @@ async function rollBack(pool: Pool, former: Generation, message: string): Promis
   pool.options.log.error(`a worker of the new configuration could not be started, going back: ${message}`);
   const failedGeneration = pool.generation;
   pool.generation = former;
+  pool.tellPorts();
   await resizeFormer(pool, failedGeneration);
   return failed(message);
 }

@@ -4,7 +4,8 @@
  */
 import { randomBytes } from "node:crypto";
 import type { AuditTrail } from "../admin/audit.js";
-import type { Snapshot } from "../engine/model/snapshot.js";
+import type { UpgradeResult } from "../admin/views.js";
+import type { AdminSpec, Snapshot } from "../engine/model/snapshot.js";
 import { createMemoryLimitStore, type LimitStore } from "../limits/lease-store.js";
 import { createMetricsAggregator, type MetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
@@ -13,6 +14,7 @@ import { createAdmin } from "./admin-views.js";
 import { type ConfigurationService, createConfigurationService, type FirstConfiguration } from "./configuration/configuration-service.js";
 import type { LastChange, PutOutcome, Served } from "./configuration/live-configuration.js";
 import { readRouteTotals } from "./configuration/route-totals.js";
+import type { KeeperLink } from "./keeper-client.js";
 import { createKeySets, type KeySets } from "./key-sets.js";
 import { needsRoll } from "./needs-roll.js";
 import { addressLimitProblem, maxSockets } from "./open-files.js";
@@ -30,6 +32,8 @@ export interface GatewayParts {
   /** Of Windrose. */
   readonly version: string;
   readonly audit: AuditTrail;
+  /** Null: this process stands alone. */
+  readonly keeper: KeeperLink | null;
   readonly log: ProcessLog;
 }
 
@@ -102,9 +106,31 @@ class Running implements RunningGateway {
   async start(): Promise<void> {
     const { snapshot } = this.served;
     await Promise.race([this.#keys.start(), delay(KEYS_WAIT_MS)]);
-    await this.#admin.open(snapshot.admin);
-    this.failure = await this.pool.start();
+    this.failure = await this.#bringUp(snapshot.admin);
     this.#metrics.recordSnapshot(snapshot.version);
+    const { keeper, history, log } = this.#parts;
+    keeper?.onHandOver({
+      release: async () => {
+        this.#admin.release();
+        history.close();
+      },
+      resume: () => this.#admin.resume(),
+    });
+    keeper?.onLost(() => log.error("the keeper process has gone: this primary goes on without one; send signals to it"));
+  }
+
+  /** Beside a predecessor, the workers come first: it keeps its admin port until they serve. */
+  async #bringUp(admin: AdminSpec): Promise<WorkerFailure | null> {
+    const { keeper } = this.#parts;
+    if (keeper?.predecessor == null) {
+      await this.#admin.open(admin);
+      return await this.pool.start();
+    }
+    const failure = await this.pool.start();
+    if (failure !== null) return failure;
+    await keeper.takeOver();
+    await this.#admin.openPatiently(admin);
+    return null;
   }
 
   reload(): void {
@@ -120,12 +146,13 @@ class Running implements RunningGateway {
   }
 
   #createPool(): WorkerPool {
-    const { first, isSingle, log } = this.#parts;
+    const { first, isSingle, keeper, log } = this.#parts;
     return createWorkerPool({
       snapshot: first.snapshot,
       isSingle,
       instance: randomBytes(6).toString("hex"),
       maxSockets: (snapshot) => maxSockets(snapshot, isSingle, log),
+      keeper,
       ticketKeys: () => this.#tickets.current,
       currentKeys: () => this.#keys.state().flatMap(({ provider }) => this.#keySetMessage(provider)),
       services: {
@@ -156,7 +183,7 @@ class Running implements RunningGateway {
         explainToken: () => {
           throw new Error("not yet");
         },
-        upgrade: async () => ({ result: "unsupported", message: "not yet" }),
+        upgrade: () => upgrade(this.#parts.keeper),
       },
       log,
     });
@@ -210,6 +237,12 @@ class Running implements RunningGateway {
     if (last.outcome.result === "rejected" || last.outcome.result === "failed") this.#metrics.recordRejectedSnapshot();
     logOutcome(this.#parts.log, last, served);
   }
+}
+
+async function upgrade(keeper: KeeperLink | null): Promise<UpgradeResult> {
+  if (keeper === null) return { result: "unsupported", message: "a gateway that runs as one process is restarted instead" };
+  const outcome = await keeper.requestUpgrade();
+  return outcome.result === "upgraded" ? { result: "started", pid: outcome.pid } : outcome;
 }
 
 function delay(ms: number): Promise<void> {

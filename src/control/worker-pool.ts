@@ -6,10 +6,10 @@ import type { Snapshot } from "../engine/model/snapshot.js";
 import type { MetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
 import { CrashWindow } from "./crash-window.js";
-import { createGeneration, type Generation, type KnownPorts, knownPortsOf } from "./generation.js";
+import { createGeneration, type Generation, knownPortsOf } from "./generation.js";
+import type { KeeperLink } from "./keeper-client.js";
 import { createListenHandles, type ListenHandles } from "./listen-handles.js";
 import { PortUnavailable } from "./port-probe.js";
-import type { ProcessIdentity } from "./process-identity.js";
 import type { KeySetMessage, PrimaryMessage, StartMessage, WorkerMessage } from "./protocol.js";
 import { type PublishOutcome, publish } from "./publish.js";
 import { type RollOutcome, roll } from "./roll.js";
@@ -29,14 +29,8 @@ export interface WorkerPoolOptions {
   /** Per worker; 0: unlimited. */
   readonly maxSockets: (snapshot: Snapshot) => number;
   readonly currentKeys: () => readonly KeySetMessage[];
-  /** Default: this process binds them. */
-  readonly handles?: ListenHandles;
-  /** Of a primary whose place we take. */
-  readonly knownPorts?: KnownPorts;
-  /** Who sees to the workers when this process is gone; null: they drain then. */
-  readonly keeper?: () => ProcessIdentity | null;
-  /** A worker was started or has ended. */
-  readonly onWorkers?: (workers: readonly WorkerHandle[]) => void;
+  /** Sees to the workers when this process is gone; null: they drain then. */
+  readonly keeper: KeeperLink | null;
   /** Base64. */
   readonly ticketKeys: () => string;
   readonly services: Omit<DeskServices, "log">;
@@ -110,9 +104,9 @@ export class Pool implements WorkerPool {
 
   constructor(options: WorkerPoolOptions) {
     this.options = options;
-    this.handles = options.handles ?? createListenHandles();
+    this.handles = createListenHandles(options.keeper?.sockets);
     this.#desk = createWorkerDesk({ ...options.services, log: (message, error) => options.log.warn({ err: error }, message) });
-    this.generation = this.createGeneration(options.snapshot, options.knownPorts ?? {});
+    this.generation = this.createGeneration(options.snapshot, options.keeper?.predecessor?.ports ?? {});
     const events = { onSpawn: (worker: WorkerHandle) => this.#greet(worker), onExit: this.#onExit.bind(this) };
     this.supervisor = options.isSingle ? createSingleSupervisor(events) : createSupervisor(WORKER_ENTRY, events);
     this.#crashes = new CrashWindow(options.log);
@@ -187,6 +181,10 @@ export class Pool implements WorkerPool {
 
   // ── For publish.ts, roll.ts and worker-watch.ts ──────────────────────────────────────────────────────────────────
 
+  tellPorts(): void {
+    this.options.keeper?.tellPorts(knownPortsOf(this.generation));
+  }
+
   /** One after the other: each begins with what the one before has left. */
   inTurn<T>(act: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(act);
@@ -254,7 +252,12 @@ export class Pool implements WorkerPool {
       this.#watch.heard(worker);
       if (!this.#desk.receive(worker, message)) this.#receive(worker, message);
     });
-    this.options.onWorkers?.(this.workers);
+    this.#tellWorkers();
+  }
+
+  #tellWorkers(): void {
+    const workers = this.workers.flatMap(({ identity }) => (identity === null ? [] : [identity]));
+    this.options.keeper?.tellWorkers(workers, this.snapshot.drain.timeoutMs);
   }
 
   #receive(worker: WorkerHandle, message: WorkerMessage): void {
@@ -285,7 +288,7 @@ export class Pool implements WorkerPool {
   #startServing(worker: WorkerHandle): void {
     if (!this.#generations.has(worker.id)) this.#assign(worker, this.generation);
     const { handles } = this.generationOf(worker);
-    const keeper = this.options.keeper?.() ?? null;
+    const keeper = this.options.keeper?.identity ?? null;
     if (keeper !== null) worker.channel.send({ type: "keeper", keeper });
     for (const [listener, handle] of handles) worker.channel.send({ type: "listen", listener }, handle);
     worker.channel.send(this.#startMessage(worker));
@@ -301,7 +304,9 @@ export class Pool implements WorkerPool {
 
   #ready(worker: WorkerHandle, ports: Readonly<Record<string, number>>): void {
     worker.isReady = true;
-    this.generationOf(worker).ports = ports;
+    const generation = this.generationOf(worker);
+    generation.ports = ports;
+    if (generation === this.generation) this.tellPorts();
     if (this.#isStarted) this.options.log.info({ worker: worker.id, workerPid: worker.pid }, "worker ready");
     this.#settle(worker, null);
   }
@@ -313,13 +318,13 @@ export class Pool implements WorkerPool {
   }
 
   #onExit(worker: WorkerHandle, reason: string, willRestartInMs: number): void {
-    const { metrics, log, onWorkers } = this.options;
+    const { metrics, log } = this.options;
     metrics.retire(worker.id);
     this.generationOf(worker).workerIds.delete(worker.id);
     this.#generations.delete(worker.id);
     this.#watch.ended(worker);
     this.replies.ended(worker);
-    onWorkers?.(this.workers);
+    this.#tellWorkers();
     this.#settle(worker, { message: `a worker ended while starting (${reason})`, isUnavailable: false });
     if (willRestartInMs < 0) return;
     metrics.recordWorkerRestart();

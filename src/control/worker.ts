@@ -1,6 +1,10 @@
-/** The life of one worker: says hello, serves what it is told to serve, and drains when asked or when left alone. */
+/**
+ * The life of one worker: says hello, serves what it is told to serve, and drains when asked. Left alone by its primary, it serves on
+ * until the keeper has a new one; without a keeper for a while at most.
+ */
 import type { Snapshot } from "../engine/model/snapshot.js";
 import { createDataPlane, type DataPlane } from "./data-plane.js";
+import { isAlive, type ProcessIdentity } from "./process-identity.js";
 import type { StartMessage, WorkerChannel } from "./protocol.js";
 
 const EXIT_OK = 0;
@@ -14,7 +18,19 @@ export interface WorkerSurroundings {
   readonly ended: (exitCode: number) => void;
 }
 
-export function startWorker(channel: WorkerChannel, { stdoutFd, ended }: WorkerSurroundings): void {
+export interface Worker {
+  /** A signal to end: the primary decides for its workers, an orphan drains. */
+  stopAsked(): void;
+}
+
+/** An orphan looks so often whether its keeper lives. */
+const KEEPER_POLL_MS = 1_000;
+/** Without primary and keeper: long enough for somebody to start a gateway beside it, short enough not to be left over. */
+const ALONE_MS = 10 * 60_000;
+
+export function startWorker(channel: WorkerChannel, { stdoutFd, ended }: WorkerSurroundings): Worker {
+  let keeper: ProcessIdentity | null = null;
+  let isOrphan = false;
   let plane: DataPlane | null = null;
   let drainTimeoutMs = 0;
   let isEnding = false;
@@ -60,11 +76,29 @@ export function startWorker(channel: WorkerChannel, { stdoutFd, ended }: WorkerS
     if (message.type === "start") start(message);
     else if (message.type === "listen" && handle !== undefined) handles.set(message.listener, handle);
     else if (message.type === "drain") end(message.timeoutMs);
+    else if (message.type === "keeper") keeper = message.keeper;
     else if (message.type === "ping") channel.send({ type: "pong", residentBytes: process.memoryUsage.rss() });
     else if (message.type === "snapshot") publish(message.snapshot);
     else plane?.receive(message);
   });
-  // Without its primary a worker gets no limits, keys or configuration any more: it finishes what it has and leaves.
-  channel.onClose(() => end(drainTimeoutMs));
+  channel.onClose(() => {
+    isOrphan = true;
+    if (keeper === null || plane === null) end(drainTimeoutMs);
+    else untilForsaken(keeper, () => end(drainTimeoutMs));
+  });
   channel.send({ type: "hello" });
+  return {
+    stopAsked() {
+      if (isOrphan) end(drainTimeoutMs);
+    },
+  };
+}
+
+/** The keeper starts a new primary, and then asks the orphan to go; when there is no keeper any more, nobody will. */
+function untilForsaken(keeper: ProcessIdentity, act: () => void): void {
+  const timer = setInterval(() => {
+    if (isAlive(keeper)) return;
+    clearInterval(timer);
+    setTimeout(act, ALONE_MS);
+  }, KEEPER_POLL_MS);
 }

@@ -16,7 +16,7 @@ test("the JSON Schema knows every block, refuses others, and describes fields", 
     required: string[];
     additionalProperties: boolean;
   };
-  const blocks = ["listeners", "routes", "services", "providers", "limits", "telemetry", "admin", "workers", "drain"];
+  const blocks = ["listeners", "routes", "services", "providers", "limits", "telemetry", "admin", "workers", "drain", "supervision"];
   assert.deepEqual(Object.keys(schema.properties), blocks);
   assert.deepEqual(schema.required, ["listeners"]);
   assert.equal(schema.additionalProperties, false);
