@@ -1,6 +1,6 @@
 /** Reload as users have it: a file is saved, a signal or an order comes, and traffic does not notice but for the new answers. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { get, type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -202,7 +202,8 @@ describe("the history", () => {
       const first = await start("{}", { args });
       writeFileSync(path, answering("better"));
       await eventually(async () => (await ask(first, "GET", "/v1/versions")).json.versions.length === 2, "the change");
-      await first.stop("SIGKILL");
+      killFamily(first.process.pid as number);
+      await first.stop();
       writeFileSync(path, "listeners: [\n");
       await assert.rejects(start("{}", { args }), /exit code 78[\s\S]*nothing was started/);
       const second = await start("{}", { args: [...args, "--last-good"] });
@@ -397,6 +398,14 @@ workers: 2
     }
   });
 });
+
+/** The process and all that it has started, at once. */
+function killFamily(pid: number): void {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter(Boolean);
+  process.kill(pid, "SIGSTOP");
+  for (const child of children) killFamily(Number(child));
+  process.kill(pid, "SIGKILL");
+}
 
 /** On a kept connection. */
 function echo(port: number): Promise<string> {
