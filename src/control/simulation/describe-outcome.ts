@@ -87,7 +87,7 @@ function explainCandidates({ simulated, choice, outcome }: Happening): {
   if (!wasRouted || head.host === "") return { match: null, candidates: [] };
   const { table } = simulated.runtime.listeners.get(choice.listener.name) as ListenerRuntime;
   const { method, host, path, query } = head;
-  const { match, candidates } = explainRoute(table, { method, host, path, query, headers: trace.steps[0]?.before ?? head.headers });
+  const { match, candidates } = explainRoute(table, { method, host, path, query, headers: trace.routedHeaders ?? head.headers });
   return { match: match === null ? null : { name: record.routeName, path: match.path, pathType: match.pathType }, candidates };
 }
 

@@ -2,14 +2,23 @@
  * Sends one request through the real exchange of the proxy, with nothing at either end: no socket in front, no service
  * behind. The service's answer is a plain 200, so that response filters run as well.
  */
-import { type HeaderList, type PeerIdentity, RequestHead } from "../../engine/model/request.js";
+import { type PeerIdentity, RequestHead } from "../../engine/model/request.js";
 import type { ListenerSpec } from "../../engine/model/snapshot.js";
 import type { HeadPolicy, HeadVerdict } from "../../listeners/head-rules.js";
 import { gate } from "../../listeners/uws/gate.js";
 import { judgeHead } from "../../listeners/wire/request-rules.js";
 import { createAcceptor } from "../../proxy/acceptor.js";
 import type { Gateway } from "../../proxy/gateway.js";
-import type { Downstream, ExchangeRecord, Timer, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../../proxy/ports.js";
+import type {
+  Connector,
+  Downstream,
+  ExchangeRecord,
+  Observer,
+  Timer,
+  UpstreamCall,
+  UpstreamHandler,
+  UpstreamRequest,
+} from "../../proxy/ports.js";
 import { schemeOf } from "./choose-listener.js";
 import type { DescribedRequest } from "./described-request.js";
 import type { SimulatedRuntime } from "./simulated-runtime.js";
@@ -45,11 +54,13 @@ export function sendThrough(
   const { head } = verdict;
   simulated.traces.set(head, trace);
   const ends = new Ends();
-  const gateway: Gateway = { ...ends.parts(), timers: NO_TIMERS, active: 0, isDraining: false, webSockets: new Set(), isClosing: false };
-  const acceptor = createAcceptor(listener.name, { current: simulated.runtime }, gateway, INSTANCE);
-  if (verdict.code === null) acceptor.accept(head, ends.downstream);
-  else acceptor.refuse(head, ends.downstream, verdict.code, verdict.detail);
-  const conclude = (): Outcome => ends.conclude(head, trace);
+  const acceptor = createAcceptor(listener.name, { current: simulated.runtime }, ends, INSTANCE);
+  if (verdict.code === null) acceptor.accept(head, ends);
+  else acceptor.refuse(head, ends, verdict.code, verdict.detail);
+  const conclude = (): Outcome => {
+    simulated.traces.delete(head);
+    return ends.conclude(head, trace);
+  };
   return ends.isSettled ? conclude() : ends.settled().then(conclude);
 }
 
@@ -91,9 +102,11 @@ function peerOf(identity: string | null): PeerIdentity | null {
 
 const NEVER: Timer = { arm: () => undefined, cancel: () => undefined };
 const NO_TIMERS: Gateway["timers"] = { create: () => NEVER };
+/** Upgrades are not simulated: nothing is ever added. */
+const NO_WEB_SOCKETS: Gateway["webSockets"] = new Set();
 
-/** Both ends of an exchange. */
-class Ends {
+/** Both ends of one exchange, and all that a worker is to it. One object: replaying a log makes millions. */
+class Ends implements Gateway, Downstream, Connector, Observer {
   #status = 0;
   #headers: readonly string[] = [];
   #body = "";
@@ -103,46 +116,54 @@ class Ends {
   #bug: unknown = null;
   #onSettled: (() => void) | null = null;
 
-  readonly downstream: Downstream = {
-    writeHead: (status, headers) => {
-      this.#status = status;
-      this.#headers = [...headers];
-    },
-    write: (chunk) => {
-      this.#body += Buffer.from(chunk).toString("utf8");
-      return true;
-    },
-    writeInterim: () => undefined,
-    takeBack: () => false,
-    flush: () => undefined,
-    end: () => undefined,
-    abort: () => undefined,
-    acceptWebSocket: () => null,
-    pauseBody: () => undefined,
-    resumeBody: () => undefined,
+  readonly connector: Connector = this;
+  readonly observer: Observer = this;
+  readonly timers = NO_TIMERS;
+  readonly webSockets = NO_WEB_SOCKETS;
+  active = 0;
+  isDraining = false;
+  isClosing = false;
+
+  onBug = (error: unknown): void => {
+    this.#bug = error;
   };
 
-  parts(): Pick<Gateway, "connector" | "observer" | "onBug"> {
-    return {
-      connector: {
-        start: (_target, request, handler) => {
-          this.#upstream = { ...request, headers: [...request.headers] };
-          this.#handler = handler;
-          this.#settle();
-          return DEAF_CALL;
-        },
-      },
-      observer: {
-        onAccept: () => undefined,
-        onComplete: (record) => {
-          this.#record = record;
-          this.#settle();
-        },
-      },
-      onBug: (error) => {
-        this.#bug = error;
-      },
-    };
+  writeHead(status: number, headers: readonly string[]): void {
+    this.#status = status;
+    this.#headers = headers;
+  }
+
+  write(chunk: Uint8Array): boolean {
+    this.#body += Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString("utf8");
+    return true;
+  }
+
+  takeBack(): boolean {
+    return false;
+  }
+
+  acceptWebSocket(): null {
+    return null;
+  }
+
+  writeInterim(): void {}
+  flush(): void {}
+  end(): void {}
+  abort(): void {}
+  pauseBody(): void {}
+  resumeBody(): void {}
+  onAccept(): void {}
+
+  start(_target: unknown, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
+    this.#upstream = request;
+    this.#handler = handler;
+    this.#onSettled?.();
+    return DEAF_CALL;
+  }
+
+  onComplete(record: ExchangeRecord): void {
+    this.#record = record;
+    this.#onSettled?.();
   }
 
   get isSettled(): boolean {
@@ -155,14 +176,9 @@ class Ends {
     });
   }
 
-  #settle(): void {
-    this.#onSettled?.();
-  }
-
   /** Lets the service answer, if it was asked. */
   conclude(head: RequestHead, trace: Trace): Outcome {
-    const headers: HeaderList = [];
-    this.#handler?.onHead(ANSWER_STATUS, headers, 0);
+    this.#handler?.onHead(ANSWER_STATUS, [], 0);
     this.#handler?.onEnd(null);
     return {
       head,

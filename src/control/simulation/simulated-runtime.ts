@@ -15,19 +15,19 @@ import { Trace } from "./trace.js";
 
 export interface SimulatedRuntime {
   readonly runtime: Runtime;
-  /** By the head of the request; a request without one leaves no trace. */
-  readonly traces: WeakMap<RequestHead, Trace>;
+  /** By the head of the request, while it is under way (a WeakMap of millions keeps the garbage collector busy). */
+  readonly traces: Map<RequestHead, Trace>;
 }
 
 interface Work {
-  readonly traces: WeakMap<RequestHead, Trace>;
+  readonly traces: Map<RequestHead, Trace>;
   /** Whose filter is at work, and which; filters ask their ports synchronously. */
   trace: Trace;
   index: number;
 }
 
 export function createSimulatedRuntime(snapshot: Snapshot): SimulatedRuntime {
-  const work: Work = { traces: new WeakMap(), trace: new Trace({ type: "headers" }, false), index: 0 };
+  const work: Work = { traces: new Map(), trace: new Trace({ type: "headers" }, false), index: 0 };
   const builder = createRuntimeBuilder({
     tokens: createSimulatedTokens(snapshot.jwtProviders, () => work.trace),
     limits: limitsThatCountNothing(work),
@@ -77,6 +77,7 @@ function tracedFilter(filter: Filter, index: number, spec: FilterSpec, work: Wor
       if (trace === undefined) return onRequest(context);
       work.trace = trace;
       work.index = index;
+      trace.noteRouted(request.headers);
       if (spec.type === "jwt") presentToken(spec.config as JwtConfig, trace, request.headers);
       const step = trace.begin(index, request.headers);
       const note = (reply: Verdict): Verdict => {

@@ -29,6 +29,8 @@ export class Trace {
   /** Copies of headers are made only for who wants reasons. */
   readonly hasReasons: boolean;
   readonly steps: FilterStep[] = [];
+  /** The headers that routes were matched with. */
+  routedHeaders: readonly string[] | null = null;
   /** Fields that were added in the client's name, to hold a token. */
   readonly placed: string[] = [];
   /** Of the token that the jwt filter at work is shown in place of a real one. */
@@ -43,6 +45,11 @@ export class Trace {
   constructor(tokens: TokenSource, hasReasons: boolean) {
     this.tokens = tokens;
     this.hasReasons = hasReasons;
+  }
+
+  /** Before the first filter. */
+  noteRouted(headers: HeaderList): void {
+    if (this.hasReasons && this.routedHeaders === null) this.routedHeaders = [...headers];
   }
 
   begin(index: number, headers: HeaderList): FilterStep | null {
