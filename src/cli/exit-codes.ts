@@ -2,6 +2,8 @@
 export const EXIT = {
   ok: 0,
   failure: 1,
+  /** What was compared differs: a plan changes something, a test failed. */
+  differences: 2,
   /** The command line is wrong. */
   usage: 64,
   /** A port is taken or an address cannot be bound; a gateway cannot be reached. */
@@ -15,6 +17,7 @@ export const EXIT = {
 export const EXIT_CODES_HELP = `Exit codes:
    0  success
    1  failure
+   2  something differs, or a route test failed
   64  the command line is wrong
   69  a port is taken, an address cannot be bound, or the gateway cannot be reached
   77  not permitted

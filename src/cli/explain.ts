@@ -6,8 +6,8 @@ import { ADMIN_FLAGS, ADMIN_FLAGS_HELP, type AdminFlags, createAdminClient } fro
 import { type CommandText, fail, printHelp, readFlags, refuseUsage } from "./command-line.js";
 import { loadOrComplain } from "./configuration.js";
 import { EXIT } from "./exit-codes.js";
-import { explanationText } from "./explanation-text.js";
-import { REQUEST_FLAGS, REQUEST_FLAGS_HELP, readRequestFlags } from "./request-flags.js";
+import { REQUEST_FLAGS, REQUEST_FLAGS_HELP, readRequestFlags } from "./explain-request.js";
+import { explanationText } from "./explain-text.js";
 import { painter, writeJson } from "./terminal.js";
 
 const FLAGS = {

@@ -1,21 +1,34 @@
-/** The JSON Schema that editors use, generated from the schema that checks the document. */
+/** The JSON Schemas that editors use, generated from the schemas that check what is written. */
 import { z } from "zod";
 import { TEXT_PLACES } from "./filter-files.js";
 import { documentSchema } from "./schema/document.js";
+import { routeTestsSchema } from "./schema/route-tests.js";
 
-const TITLE = "Windrose configuration";
-
-/** Draft 2020-12. Describes the document as it is written: defaults are optional, durations are text. */
+/** Describes the document as it is written: defaults are optional, durations are text. */
 export function jsonSchema(): JsonNode {
-  const schema = z.toJSONSchema(documentSchema, { io: "input", unrepresentable: "any", reused: "inline" });
-  const { $schema, ...rest } = schema as JsonNode;
-  for (const { path } of TEXT_PLACES) allowFile(rest, ["routes", "[]", "filters", "[]", ...path]);
-  return { $schema, title: TITLE, ...allowVariables(rest) };
+  const schema = schemaOf(documentSchema, "Windrose configuration");
+  for (const { path } of TEXT_PLACES) allowFile(schema, ["routes", "[]", "filters", "[]", ...path]);
+  return allowVariables(schema);
 }
 
 /** The text of config/windrose.schema.json. */
 export function jsonSchemaText(): string {
-  return `${JSON.stringify(jsonSchema(), null, 2)}\n`;
+  return textOf(jsonSchema());
+}
+
+/** The text of config/route-tests.schema.json. */
+export function routeTestsSchemaText(): string {
+  return textOf(allowVariables(schemaOf(routeTestsSchema, "Windrose route tests")));
+}
+
+function textOf(schema: JsonNode): string {
+  return `${JSON.stringify(schema, null, 2)}\n`;
+}
+
+/** Draft 2020-12. */
+function schemaOf(source: z.ZodType, title: string): JsonNode {
+  const { $schema, ...rest } = z.toJSONSchema(source, { io: "input", unrepresentable: "any", reused: "inline" }) as JsonNode;
+  return { $schema, title, ...rest };
 }
 
 type JsonNode = Record<string, unknown>;

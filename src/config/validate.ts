@@ -25,15 +25,19 @@ export type Validation =
 type Issue = z.core.$ZodIssue;
 
 export function validate(tree: Tree): Validation {
-  let plain = toPlain(tree);
-  let result = documentSchema.safeParse(plain, { error: describe });
-  if (!result.success && convertSubstituted(tree, result.error.issues)) {
-    plain = toPlain(tree);
-    result = documentSchema.safeParse(plain, { error: describe });
-  }
-  if (result.success) return { ok: true, document: result.data };
-  const problems = result.error.issues.flatMap((issue) => problemsOf(issue, tree));
-  return { ok: false, draft: salvage(documentSchema, plain) as Draft<WrittenDocument>, problems };
+  const checked = checkAgainst(tree, documentSchema);
+  if (checked.ok) return { ok: true, document: checked.value };
+  return { ok: false, draft: salvage(documentSchema, toPlain(tree)) as Draft<WrittenDocument>, problems: checked.problems };
+}
+
+export type Checked<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** For every kind of file that is written by people: what the schema makes of it, or located problems. */
+export function checkAgainst<Schema extends z.ZodType>(tree: Tree, schema: Schema): Checked<z.output<Schema>> {
+  let result = schema.safeParse(toPlain(tree), { error: describe });
+  if (!result.success && convertSubstituted(tree, result.error.issues)) result = schema.safeParse(toPlain(tree), { error: describe });
+  if (result.success) return { ok: true, value: result.data };
+  return { ok: false, problems: result.error.issues.flatMap((issue) => problemsOf(issue, tree)) };
 }
 
 /** `workers: ${WORKERS}` is text; where the schema wants a number or a boolean, it becomes one. */

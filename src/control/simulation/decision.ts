@@ -54,7 +54,7 @@ export function decisionOf({ record, upstream, headers, status, body, trace }: O
     location: headerValue(headers, "location") ?? "",
     body: error === "" ? body : "",
     requestHeaders: upstream === null ? NO_HEADERS : lasting(upstream.headers),
-    responseHeaders: error === "" ? lasting(headers) : NO_HEADERS,
+    responseHeaders: isDeadEnd ? NO_HEADERS : lasting(headers),
     backends: upstream === null ? NO_BACKENDS : backends,
   };
 }

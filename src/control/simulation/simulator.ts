@@ -12,10 +12,17 @@ import { type Outcome, sendThrough } from "./simulated-exchange.js";
 import { createSimulatedRuntime } from "./simulated-runtime.js";
 import { type TokenSource, Trace } from "./trace.js";
 
+export interface Examination {
+  readonly explanation: Explanation;
+  readonly decision: Decision;
+}
+
 export interface Simulator {
   readonly snapshot: Snapshot;
   /** The text says why there is no listener for it. */
   explain(request: DescribedRequest, options?: ExplainOptions): Promise<Explanation | string>;
+  /** Both at once: the decision holds values that an explanation does not show. */
+  examine(request: DescribedRequest, options?: ExplainOptions): Promise<Examination | string>;
   /** As `explain`, comparable. */
   decide(request: DescribedRequest, tokens?: TokenSource): Decision | string | Promise<Decision>;
   /** On a listener that is known; nothing asynchronous is left when tokens are assumed. */
@@ -26,13 +33,21 @@ export function createSimulator(snapshot: Snapshot): Simulator {
   const simulated = createSimulatedRuntime(snapshot);
   const shares = new Map(simulated.runtime.routes.map((route) => [route.spec.name, sharesOf(route)]));
   const decision = (outcome: Outcome): Decision => decisionOf(outcome, shares.get(outcome.record.routeName) ?? NO_BACKENDS);
+  async function examine(request: DescribedRequest, options: ExplainOptions = {}): Promise<Examination | string> {
+    const choice = chooseListener(snapshot.listeners, request);
+    if (typeof choice === "string") return choice;
+    const outcome = await sendThrough(simulated, choice.listener, request, new Trace(tokensOf(request), true));
+    const decided = decision(outcome);
+    const happening = { snapshot, simulated, choice, request, outcome, decision: decided };
+    return { explanation: describeOutcome(happening, options), decision: decided };
+  }
+
   return {
     snapshot,
-    async explain(request, options = {}) {
-      const choice = chooseListener(snapshot.listeners, request);
-      if (typeof choice === "string") return choice;
-      const outcome = await sendThrough(simulated, choice.listener, request, new Trace(tokensOf(request), true));
-      return describeOutcome({ snapshot, simulated, choice, request, outcome, decision: decision(outcome) }, options);
+    examine,
+    async explain(request, options) {
+      const examined = await examine(request, options);
+      return typeof examined === "string" ? examined : examined.explanation;
     },
     decide(request, tokens = tokensOf(request)) {
       const choice = chooseListener(snapshot.listeners, request);
