@@ -1,9 +1,10 @@
 /** Loads a configuration for a command, and says on stderr what is wrong with it. */
-import { formatProblem, loadConfig, type Problem } from "../config/index.js";
-import type { Snapshot } from "../engine/model/snapshot.js";
+import { type ConfigResult, formatProblem, loadConfig, type Problem } from "../config/index.js";
+
+export type LoadedConfiguration = Extract<ConfigResult, { readonly ok: true }>;
 
 /** Null: problems were printed. Warnings are printed and stop nobody. */
-export function loadOrComplain(path: string): { readonly snapshot: Snapshot } | null {
+export function loadOrComplain(path: string): LoadedConfiguration | null {
   const result = loadConfig(path);
   printProblems(result.ok ? result.warnings : result.problems);
   if (result.ok) return result;

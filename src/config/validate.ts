@@ -66,6 +66,7 @@ function describe(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === "invalid_union" && issue.options !== undefined)
     return describeChoice((issue.options as unknown[]).map(String), issue.input);
   if (issue.code === "unrecognized_keys") return knownKeys(issue.inst).join(" ");
+  if (issue.code === "invalid_key") return (issue.issues[0]?.message ?? "is not a good name").replaceAll("{value}", "this name");
   if (issue.code === "too_small")
     return issue.origin === "number" || issue.origin === "int" ? `must be at least ${issue.minimum}` : "must not be empty";
   if (issue.code === "too_big")

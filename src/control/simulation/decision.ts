@@ -120,6 +120,21 @@ function inOrder(headers: readonly string[]): string {
   return JSON.stringify(fields.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
 }
 
+/** Names of headers whose values are not the same on both sides, in alphabetical order. */
+export function differingFields(a: readonly string[], b: readonly string[]): string[] {
+  const [old, next] = [valuesByName(a), valuesByName(b)];
+  return [...new Set([...old.keys(), ...next.keys()])].filter((name) => old.get(name) !== next.get(name)).sort();
+}
+
+function valuesByName(headers: readonly string[]): Map<string, string> {
+  const values = new Map<string, string>();
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    values.set(name, `${values.get(name) ?? ""}\n${headers[i + 1]}`);
+  }
+  return values;
+}
+
 function hasSameSplit(a: readonly BackendShare[], b: readonly BackendShare[]): boolean {
   if (a === b) return true;
   return splitText(a) === splitText(b);

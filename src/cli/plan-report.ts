@@ -1,0 +1,109 @@
+/** A plan for people: objects first, then traffic, the largest difference first. */
+import type { DecisionSummary, ReplayGroup, ReplayResult } from "../control/simulation/replay.js";
+import type { FieldChange, ObjectChange } from "../engine/model/configuration.js";
+import { formatCount, formatShare, type Paint, plural, type Style } from "./terminal.js";
+
+const MAX_SHOWN_GROUPS = 20;
+const MAX_SHOWN_FIELDS = 12;
+const MAX_VALUE_CHARS = 120;
+
+/** The result in full, as `--json` prints it. */
+export interface Plan {
+  readonly old: { readonly path: string; readonly version: string };
+  readonly new: { readonly path: string; readonly version: string };
+  readonly changes: readonly ObjectChange[];
+  /** Null without a log. */
+  readonly replay: (ReplayResult & { readonly log: string }) | null;
+}
+
+export function planText(plan: Plan, paint: Paint): string {
+  const sections = [changesText(plan.changes, paint), plan.replay === null ? "" : trafficText(plan.replay, paint)];
+  return sections.filter((section) => section !== "").join("\n");
+}
+
+const MARKS: Readonly<Record<ObjectChange["change"], readonly [mark: string, style: Style]>> = {
+  added: ["+", "green"],
+  removed: ["-", "red"],
+  changed: ["~", "yellow"],
+  moved: ["↕", "cyan"],
+};
+
+function changesText(changes: readonly ObjectChange[], paint: Paint): string {
+  if (changes.length === 0) return `${paint("bold", "Objects")}\n  no difference\n`;
+  return `${paint("bold", "Objects")}\n${changes.map((change) => changeText(change, paint)).join("")}`;
+}
+
+function changeText({ kind, name, change, fields }: ObjectChange, paint: Paint): string {
+  const [mark, style] = MARKS[change];
+  const lines = fields.slice(0, MAX_SHOWN_FIELDS).map((field) => `      ${fieldText(field, paint)}\n`);
+  const more = fields.length > lines.length ? `      ${paint("dim", `and ${plural(fields.length - lines.length, "field")} more`)}\n` : "";
+  return `  ${paint(style, `${mark} ${kind}${name === "" ? "" : ` ${name}`}`)} ${paint("dim", change)}\n${lines.join("")}${more}`;
+}
+
+function fieldText({ path, before, after }: FieldChange, paint: Paint): string {
+  return `${paint("dim", path)}  ${paint("red", valueText(before))} → ${paint("green", valueText(after))}`;
+}
+
+function valueText(value: unknown): string {
+  if (value === null || value === undefined) return "none";
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return text.length > MAX_VALUE_CHARS ? `${text.slice(0, MAX_VALUE_CHARS - 1)}…` : text;
+}
+
+function trafficText(replay: NonNullable<Plan["replay"]>, paint: Paint): string {
+  const { log, replayed, different, groups, ungrouped } = replay;
+  const head = paint("bold", "Traffic");
+  const of = `${plural(replayed, "recorded request")} of ${log}`;
+  const share = formatShare(replayed === 0 ? 0 : different / replayed);
+  const sum =
+    different === 0
+      ? `  none of ${of} is treated differently\n`
+      : `  ${paint("yellow", `${formatCount(different)} (${share})`)} of ${of} are treated differently\n`;
+  const shown = groups.slice(0, MAX_SHOWN_GROUPS).map((group) => groupText(group, replayed, paint));
+  const rest = groups.slice(MAX_SHOWN_GROUPS).reduce((total, { count }) => total + count, ungrouped);
+  const more = rest === 0 ? "" : `\n  ${paint("dim", `and ${plural(rest, "request")} in smaller groups; --json shows more`)}\n`;
+  return `${head}\n${sum}${shown.join("")}${more}${caveatsText(replay, paint)}`;
+}
+
+function groupText(group: ReplayGroup, replayed: number, paint: Paint): string {
+  const { count, before, after, examples } = group;
+  const title = `\n  ${paint("bold", formatCount(count))} (${formatShare(count / replayed)}) ${paint("dim", whatDiffers(group))}\n`;
+  const sides = `    ${paint("red", `- ${summaryText(before)}`)}\n    ${paint("green", `+ ${summaryText(after)}`)}\n`;
+  const shown = examples.map((example) => {
+    const moved = example.before === example.after ? "" : `  ${example.before || "none"} → ${example.after || "none"}`;
+    return `      ${paint("dim", `line ${example.line}: ${example.request}${moved}`)}\n`;
+  });
+  return title + sides + shown.join("");
+}
+
+function whatDiffers({ differences, requestHeaders, responseHeaders }: ReplayGroup): string {
+  return differences
+    .map((difference) => {
+      if (difference === "rewrite" && requestHeaders.length > 0) return `rewrite (${requestHeaders.join(", ")})`;
+      return difference === "response" && responseHeaders.length > 0 ? `response (${responseHeaders.join(", ")})` : difference;
+    })
+    .join(", ");
+}
+
+function summaryText({ route, verdict, status, error, assumptions, backends }: DecisionSummary): string {
+  const by = route === null ? "no route" : `route ${route}`;
+  const needs = assumptions === "" ? "" : `with ${assumptions} `;
+  if (verdict === "proxied") return `${by}: ${needs}to ${backends}`;
+  if (error === "no-listener") return "no such listener any more";
+  return `${by}: ${needs}${verdict === "reply" ? `reply ${status}` : `refused with ${status} ${error}`}`;
+}
+
+function caveatsText({ skipped, inferred, recordedOtherwise, blindSpots, replayed }: NonNullable<Plan["replay"]>, paint: Paint): string {
+  const lines = [
+    ...skipped.map(({ reason, count }) => `${plural(count, "line")} left out: ${reason}`),
+    ...blindSpots,
+    ...(inferred === 0 ? [] : [`${plural(inferred, "request")} got the headers and parameters that the recorded route demands`]),
+    ...(recordedOtherwise === 0
+      ? []
+      : [
+          `${plural(recordedOtherwise, "request")} (${formatShare(recordedOtherwise / replayed)}) took another route when recorded than the old configuration gives: what the log does not hold decided, or it was another configuration`,
+        ]),
+  ];
+  if (lines.length === 0) return "";
+  return `\n${lines.map((line) => `${paint("yellow", "note:")} ${paint("dim", line)}\n`).join("")}`;
+}
