@@ -66,11 +66,14 @@ function trafficText(replay: NonNullable<Plan["replay"]>, paint: Paint): string 
 }
 
 function groupText(group: ReplayGroup, replayed: number, paint: Paint): string {
-  const { count, before, after, examples } = group;
+  const { count, before, after, examples, differences } = group;
   const title = `\n  ${paint("bold", formatCount(count))} (${formatShare(count / replayed)}) ${paint("dim", whatDiffers(group))}\n`;
   const sides = `    ${paint("red", `- ${summaryText(before)}`)}\n    ${paint("green", `+ ${summaryText(after)}`)}\n`;
   const shown = examples.map((example) => {
-    const moved = example.before === example.after ? "" : `  ${example.before || "none"} → ${example.after || "none"}`;
+    const moved =
+      (!differences.includes("rewrite") && !differences.includes("response")) || example.before === example.after
+        ? ""
+        : `  ${example.before || "none"} → ${example.after || "none"}`;
     return `      ${paint("dim", `line ${example.line}: ${example.request}${moved}`)}\n`;
   });
   return title + sides + shown.join("");

@@ -92,7 +92,7 @@ function checkBackends(
   const isEqual = wanted.length === got.size && wanted.every(([name, share]) => Math.abs((got.get(name) ?? -1) - share) <= SHARE_TOLERANCE);
   if (isEqual) return [];
   const text = wanted
-    .map(([name, share]) => `${name} ${share} %`)
+    .map(([name, share]) => `${name} ${share}%`)
     .sort()
     .join(", ");
   return [{ what: "backends", expected: text === "" ? "none" : text, got: splitText(backends) || "none", why }];

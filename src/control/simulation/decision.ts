@@ -93,18 +93,16 @@ export function differencesOf(before: Decision, after: Decision): Difference[] {
   if (before.listener !== after.listener) found.push("listener");
   if (before.route !== after.route) found.push("route");
   if (!hasSameVerdict(before, after)) found.push("verdict");
+  // What follows from another kind of verdict is no difference of its own.
+  if (before.verdict !== after.verdict) return found;
   if (before.target !== after.target || !hasSameFields(before.requestHeaders, after.requestHeaders)) found.push("rewrite");
-  if (!hasSameReply(before, after)) found.push("response");
+  if (before.body !== after.body || !hasSameFields(before.responseHeaders, after.responseHeaders)) found.push("response");
   if (!hasSameSplit(before.backends, after.backends)) found.push("backends");
   return found;
 }
 
 function hasSameVerdict(a: Decision, b: Decision): boolean {
   return a.verdict === b.verdict && a.status === b.status && a.error === b.error && a.assumptions === b.assumptions;
-}
-
-function hasSameReply(a: Decision, b: Decision): boolean {
-  return a.verdict !== b.verdict || (a.body === b.body && hasSameFields(a.responseHeaders, b.responseHeaders));
 }
 
 /** The order counts only among fields of one name. */
@@ -136,12 +134,23 @@ function valuesByName(headers: readonly string[]): Map<string, string> {
 }
 
 function hasSameSplit(a: readonly BackendShare[], b: readonly BackendShare[]): boolean {
-  if (a === b) return true;
-  return splitText(a) === splitText(b);
+  return a === b || splitText(a) === splitText(b);
 }
 
-/** Backends of one service count together: `orders 95 %, orders-next 5 %`. */
+/** A route's backends are one list however many requests it gets: their text is made once. */
+const splitTexts = new WeakMap<readonly BackendShare[], string>();
+
 export function splitText(backends: readonly BackendShare[]): string {
+  let text = splitTexts.get(backends);
+  if (text === undefined) {
+    text = formatSplit(backends);
+    splitTexts.set(backends, text);
+  }
+  return text;
+}
+
+/** Backends of one service count together: `orders 95%, orders-next 5%`. */
+function formatSplit(backends: readonly BackendShare[]): string {
   const shares = new Map<string, number>();
   for (const { service, sharePercent, isEmpty } of backends) {
     const name = isEmpty ? `${service} (no endpoint)` : service;
@@ -152,6 +161,6 @@ export function splitText(backends: readonly BackendShare[]): string {
     .join(", ");
 }
 
-export function percent(share: number): string {
-  return `${Number(share.toFixed(share < 1 ? 3 : 2))} %`;
+function percent(share: number): string {
+  return `${Number(share.toFixed(share < 1 ? 3 : 2))}%`;
 }

@@ -63,6 +63,8 @@ export interface ReplayExample {
 }
 
 interface Group {
+  /** What is remembered of requests that fall into it, by how they were asked about. */
+  readonly known: readonly Known[];
   readonly differences: readonly Difference[];
   readonly requestHeaders: readonly string[];
   readonly responseHeaders: readonly string[];
@@ -113,7 +115,8 @@ export class Replay {
     this.#newListeners = byName(after.snapshot.listeners);
     this.#oldRoutes = byName(before.snapshot.routes);
     this.#readsUserAgent = [before, after].some(({ snapshot }) => headerConditions(snapshot.routes).has("user-agent"));
-    this.#overflow = { differences: [], requestHeaders: [], responseHeaders: [], before: NOTHING, after: NOTHING, examples: [], count: 0 };
+    const nothing = summaryOf(GONE);
+    this.#overflow = createGroup({ differences: [], requestHeaders: [], responseHeaders: [], before: nothing, after: nothing });
   }
 
   get lines(): number {
@@ -141,7 +144,7 @@ export class Replay {
   }
 
   result(): ReplayResult {
-    const groups = [...this.#groups.values()].sort((a, b) => b.count - a.count);
+    const groups = [...this.#groups.values()].map(({ known: _known, ...group }) => group).sort((a, b) => b.count - a.count);
     return {
       lines: this.#lines,
       replayed: this.#replayed,
@@ -193,12 +196,9 @@ export class Replay {
     const before = inferred === null ? first : this.#before.decideRecorded(listener, request, recorded.subject);
     const next = this.#newListeners.get(recorded.listener);
     const after = next === undefined ? GONE : this.#after.decideRecorded(next, request, recorded.subject);
-    return {
-      group: this.#groupOf(before, after, recorded),
-      skipped: null,
-      isInferred: inferred !== null,
-      isRecordedOtherwise: isOther && inferred === null,
-    };
+    const group = this.#groupOf(before, after, recorded);
+    const how = !isOther ? PLAINLY : inferred === null ? OTHERWISE : INFERRED;
+    return (group === null ? SAME : group.known)[how] as Known;
   }
 
   #recordedHeaders({ userAgent }: RecordedRequest): readonly string[] {
@@ -221,14 +221,13 @@ export class Replay {
   #groupOf(before: Decision, after: Decision, recorded: RecordedRequest): Group | null {
     const differences = differencesOf(before, after);
     if (differences.length === 0) return null;
-    const [old, next] = [summaryOf(before), summaryOf(after)];
-    const requestHeaders = differences.includes("rewrite") ? differingFields(before.requestHeaders, after.requestHeaders) : [];
-    const responseHeaders = differences.includes("response") ? differingFields(before.responseHeaders, after.responseHeaders) : [];
-    const key = JSON.stringify([differences, requestHeaders, responseHeaders, old, next]);
+    const requestHeaders = differences.includes("rewrite") ? differingFields(before.requestHeaders, after.requestHeaders) : NO_HEADERS;
+    const responseHeaders = differences.includes("response") ? differingFields(before.responseHeaders, after.responseHeaders) : NO_HEADERS;
+    const key = `${differences} ${requestHeaders} ${responseHeaders}\n${keyOf(before)}\n${keyOf(after)}`;
     let group = this.#groups.get(key);
     if (group === undefined) {
       if (this.#groups.size >= MAX_GROUPS) return this.#overflow;
-      group = { differences, requestHeaders, responseHeaders, before: old, after: next, examples: [], count: 0 };
+      group = createGroup({ differences, requestHeaders, responseHeaders, before: summaryOf(before), after: summaryOf(after) });
       this.#groups.set(key, group);
     }
     if (group.examples.length < this.#maxExamples) group.examples.push(this.#example(before, after, recorded));
@@ -271,10 +270,37 @@ const GONE: Decision = {
   responseHeaders: NO_HEADERS,
   backends: [],
 };
-const NOTHING = summaryOf(GONE);
+
+const PLAINLY = 0;
+const INFERRED = 1;
+const OTHERWISE = 2;
+
+/** One object per kind and not per request: the cache holds many. */
+function knownOf(group: Group | null): readonly Known[] {
+  return [PLAINLY, INFERRED, OTHERWISE].map((how) => ({
+    group,
+    skipped: null,
+    isInferred: how === INFERRED,
+    isRecordedOtherwise: how === OTHERWISE,
+  }));
+}
+
+const SAME = knownOf(null);
+
+function createGroup(facts: Omit<ReplayGroup, "count" | "examples">): Group {
+  const known: Known[] = [];
+  const group: Group = { ...facts, examples: [], count: 0, known };
+  known.push(...knownOf(group));
+  return group;
+}
 
 function skipped(reason: string): Known {
   return { group: null, skipped: reason, isInferred: false, isRecordedOtherwise: false };
+}
+
+/** As `summaryOf`, faster. */
+function keyOf({ listener, route, verdict, status, error, assumptions, backends }: Decision): string {
+  return `${listener} ${route} ${verdict} ${status} ${error} ${assumptions} ${splitText(backends)}`;
 }
 
 function summaryOf({ listener, route, verdict, status, error, assumptions, backends }: Decision): DecisionSummary {
