@@ -34,7 +34,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     ...["discovery/", "registry/", "identity/", "limits/", "config/", "admin/"],
   ],
   "admin/": ["engine/model/"],
-  "cli/": ["config/", "control/", "engine/"],
+  "cli/": ["config/", "control/", "engine/", "admin/views.ts"],
   "main.ts": ["cli/"],
 };
 

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import type { ConfigProblem, ConfigText, ConfigVersion, ObjectChange, StoredVersion } from "../engine/model/configuration.js";
+import type { RequestDescription } from "../engine/model/explanation.js";
 import type { AuditEntry } from "./audit.js";
 import type * as views from "./views.js";
 
@@ -189,8 +190,8 @@ export const explainBody = z.strictObject({
   identity: z.string().max(2048).exactOptional().describe("Name in the client's certificate: a SPIFFE ID or a DNS name."),
   address: z.string().max(64).exactOptional().describe("IP address of the client."),
   listener: z.string().max(63).exactOptional().describe("By default the first that takes such a request."),
-}) satisfies z.ZodType<views.ExplainRequest>;
-export const explainDone = z.strictObject({ result: result("explained"), explanation: z.unknown() });
+}) satisfies z.ZodType<RequestDescription>;
+export const explainDone = z.strictObject({ result: result("explained"), explanation: z.looseObject({ version: version() }) });
 
 const MAX_EXPLAIN_MS = 3_600_000;
 

@@ -11,6 +11,7 @@ import type {
   ObjectChange,
   StoredVersion,
 } from "../engine/model/configuration.js";
+import type { Explanation, RequestDescription } from "../engine/model/explanation.js";
 
 export interface AdminViews extends StatusViews, ConfigurationViews {}
 
@@ -41,7 +42,7 @@ export interface ConfigurationViews {
   version(id: string): Promise<StoredVersion | null>;
   /** What has to change to get from `a` to `b`. */
   diff(a: string, b: string): Promise<DiffResult>;
-  explain(request: ExplainRequest): Promise<ExplainResult>;
+  explain(request: RequestDescription): Promise<ExplainResult>;
   /** A signed value for the `x-windrose-explain` field of requests. Secret while it lasts. */
   explainToken(order: { readonly ttlMs: number }): ExplainTokenView;
   /** The state of the last guarded apply. */
@@ -139,24 +140,8 @@ export type DiffResult =
   | NotFound
   | { readonly result: "compared"; readonly from: string; readonly to: string; readonly changes: readonly ObjectChange[] };
 
-/** A request that is thought of, not sent. */
-export interface ExplainRequest {
-  /** `GET https://api.example.com/orders/1?page=2`; without a method it is GET. */
-  readonly request: string;
-  readonly headers?: readonly (readonly [name: string, value: string])[];
-  /** A token, given to the route's jwt filters where they look for one. Secret. */
-  readonly jwt?: string;
-  /** Name in the client's certificate: a SPIFFE ID or a DNS name. */
-  readonly identity?: string;
-  /** IP address of the client. */
-  readonly address?: string;
-  /** Name of the listener; by default the first that takes such a request. */
-  readonly listener?: string;
-}
-
 export type ExplainResult =
-  /** The explanation is an `Explanation` of engine/model; passed on as it is. */
-  | { readonly result: "explained"; readonly explanation: unknown }
+  | { readonly result: "explained"; readonly explanation: Explanation }
   /** For example a listener that does not exist. */
   | { readonly result: "invalid"; readonly message: string };
 

@@ -18,6 +18,16 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   explain: { summary: "say what would become of a request, and why", load: async () => (await import("./explain.js")).explain },
   test: { summary: "run route tests against a configuration", load: async () => (await import("./test.js")).test },
   plan: { summary: "show what a new configuration changes", load: async () => (await import("./plan.js")).plan },
+  status: { summary: "show what a running gateway serves", load: async () => (await import("./status.js")).status },
+  reload: { summary: "make a running gateway read its configuration", load: async () => (await import("./reload.js")).reload },
+  apply: { summary: "send a configuration to a running gateway", load: async () => (await import("./apply.js")).apply },
+  history: { summary: "list the versions a running gateway remembers", load: async () => (await import("./history.js")).history },
+  rollback: { summary: "serve a version again", load: async () => (await import("./rollback.js")).rollback },
+  upgrade: { summary: "let the program on disk take over", load: async () => (await import("./upgrade.js")).upgrade },
+  "explain-token": {
+    summary: "print a value that asks for explanations",
+    load: async () => (await import("./explain-token.js")).explainToken,
+  },
   certs: { summary: "make development certificates", load: async () => (await import("./certs.js")).certs },
   token: { summary: "print a development token", load: async () => (await import("./token.js")).token },
   quickstart: { summary: "run the example gateway with demo services", load: async () => (await import("./quickstart.js")).quickstart },
@@ -54,7 +64,7 @@ function printVersion(): number {
 }
 
 function printOverview(to: NodeJS.WritableStream, code: number): number {
-  const commands = Object.entries(COMMANDS).map(([name, command]) => `  ${name.padEnd(12)}${command.summary}`);
+  const commands = Object.entries(COMMANDS).map(([name, command]) => `  ${name.padEnd(15)}${command.summary}`);
   to.write(
     [
       "Windrose: one gateway for all four directions.",
@@ -63,7 +73,7 @@ function printOverview(to: NodeJS.WritableStream, code: number): number {
       "",
       "Commands:",
       ...commands,
-      `  ${"help".padEnd(12)}explain a command: windrose help run`,
+      `  ${"help".padEnd(15)}explain a command: windrose help run`,
       "",
       "Options:",
       "  --help      show this text; after a command, that command's",

@@ -5,6 +5,7 @@ import { type AdminServer, type AdminServerOptions, createAdminServer } from "..
 import type { AuditEntry, AuditTrail } from "../../../src/admin/audit.js";
 import type { AdminViews } from "../../../src/admin/views.js";
 import type { ConfigVersion } from "../../../src/engine/model/configuration.js";
+import type { Explanation } from "../../../src/engine/model/explanation.js";
 
 const TIME = "2026-01-01T00:00:00.000Z";
 
@@ -37,6 +38,31 @@ export const APPLIED = {
   warnings: [WARNING],
 } as const;
 
+const EXPLANATION: Explanation = {
+  version: VERSION.version,
+  request: {
+    method: "GET",
+    scheme: "https",
+    authority: "a.example",
+    host: "a.example",
+    path: "/",
+    query: null,
+    clientAddress: "127.0.0.1",
+    identity: null,
+  },
+  listener: { name: "public", protocol: "https", direction: "ingress", reason: "the first", others: [] },
+  verdict: { type: "proxied" },
+  route: null,
+  candidates: [],
+  moreCandidates: 0,
+  filters: [],
+  upstream: null,
+  response: null,
+  backends: [],
+  policies: null,
+  notes: [],
+};
+
 export const VIEWS: AdminViews = {
   metricsText: async () => "windrose_workers 1\n",
   health: () => ({ isHealthy: true, reasons: [] }),
@@ -62,7 +88,7 @@ export const VIEWS: AdminViews = {
   versions: async () => [VERSION],
   version: async () => ({ ...VERSION, texts: [{ name: "windrose.yaml", text: "listeners: []" }] }),
   diff: async (from, to) => ({ result: "compared", from, to, changes: [CHANGE] }),
-  explain: async () => ({ result: "explained", explanation: { verdict: "route" } }),
+  explain: async () => ({ result: "explained", explanation: EXPLANATION }),
   explainToken: () => ({ token: "signed", expiresAt: TIME }),
   guard: () => ({ state: "idle" }),
   upgrade: async () => ({ result: "started", pid: 7 }),

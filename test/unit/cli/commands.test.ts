@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { MAIN } from "../../support/gateway.js";
 
-const COMMANDS = ["run", "check", "certs", "token", "quickstart"];
+const LIVE = ["status", "reload", "apply", "history", "rollback", "upgrade", "explain-token"];
+const COMMANDS = ["run", "check", ...LIVE, "certs", "token", "quickstart"];
 
 function windrose(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8" });
