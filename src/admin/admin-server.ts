@@ -84,6 +84,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     },
     async close() {
       bound?.remove();
+      bound = null;
       await Promise.all([tcp.connections.close(CLOSE_GRACE_MS), unix?.connections.close(CLOSE_GRACE_MS)]);
       limitedAudit.flush();
     },

@@ -125,7 +125,7 @@ export const applyBody = z.strictObject({
   guard: z
     .strictObject({
       durationMs: z.int().min(1000).max(MAX_GUARD_MS),
-      maxErrorRate: share().describe("Share of requests that fail on a changed route, above which it is rolled back."),
+      maxErrorRate: share().describe("By how much the share of requests that fail on a changed route may grow."),
     })
     .nullable()
     .default(null)

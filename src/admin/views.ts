@@ -93,7 +93,7 @@ export interface ApplyOrder {
 
 export interface GuardPolicy {
   readonly durationMs: number;
-  /** Share of requests that fail on a changed route, 0 to 1. */
+  /** By how much the share of requests that fail on a changed route may grow, 0 to 1. */
   readonly maxErrorRate: number;
 }
 

@@ -25,10 +25,10 @@ const TEXT: CommandText = {
   usage: "apply FILE|FOLDER|- [--guard 30s --max-error-rate 2%] [--note TEXT] [--dry-run]",
   about: `Sends a configuration to a running gateway, which checks it and serves it. Relative paths in it start in the
 gateway's configuration folder. With --guard the gateway watches the routes that change, and goes back by itself
-when they fail more often than before and than --max-error-rate; the command waits for that decision.`,
+when they fail more often than before; the command waits for that decision: 0 kept, 1 rolled back.`,
   flags: [
     ["--guard DURATION", "watch the routes that change for so long, from 1s to 24h"],
-    ["--max-error-rate RATE", "share of failed requests that is accepted, such as 2% or 0.02 (default: 2%)"],
+    ["--max-error-rate RATE", "how much the share of failed requests may grow, such as 2% or 0.02 (default: 2%)"],
     ["--detach", "do not wait for the guard"],
     ["--note TEXT", "why; kept in the history and in the audit log"],
     ["--dry-run", "show what would change, and change nothing"],

@@ -30,9 +30,9 @@ export function guardedRoutesText({ routes, maxErrorRate }: ActiveGuard, paint: 
   const headings = ["route", "requests", "errors", "before"].map((text): Cell => ({ text, style: "dim" }));
   const worstFirst = [...routes].sort((a, b) => b.errorRate - a.errorRate);
   const rows = worstFirst.map(({ name, requests, errorRate, baselineErrorRate }): (string | Cell)[] => [
-    name,
+    name === "" ? { text: "no route", style: "dim" } : name,
     formatCount(requests),
-    { text: formatShare(errorRate), style: errorRate > maxErrorRate ? "red" : "green" },
+    { text: formatShare(errorRate), style: errorRate > maxErrorRate + (baselineErrorRate ?? 0) ? "red" : "green" },
     baselineErrorRate === null ? "-" : formatShare(baselineErrorRate),
   ]);
   return formatTable([headings, ...rows], { paint, right: [1, 2, 3], indent: "  " });
