@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
-import { type AddressInfo, createServer as createNetServer, type Server } from "node:net";
+import { type AddressInfo, connect, createServer as createNetServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -30,12 +31,16 @@ const answering = (t: TestContext, listener: RequestListener): Promise<number> =
   return listening(t, server);
 };
 
-async function freePort(): Promise<number> {
-  const server = createNetServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+/** Taken, and nobody listens there: the near end of a connection. */
+async function deafPort(t: TestContext): Promise<number> {
+  const port = await listening(
+    t,
+    createNetServer((socket) => socket.resume()),
+  );
+  const held = connect(port, "127.0.0.1");
+  t.after(() => held.destroy());
+  await once(held, "connect");
+  return held.localPort as number;
 }
 
 test("answers come as they are, over TCP with a token and over a socket without", async (t) => {
@@ -77,8 +82,8 @@ test("refusals say who refused and why, and what to do", async (t) => {
   assert.deepEqual([unknown.code, unknown.status], [1, 404]);
 });
 
-test("a gateway that cannot be reached is 69 with the reason in words", async () => {
-  const port = await freePort();
+test("a gateway that cannot be reached is 69 with the reason in words", async (t) => {
+  const port = await deafPort(t);
   const refused = await client(port).get("/v1/info");
   assert.deepEqual(refused, {
     ok: false,
