@@ -293,7 +293,7 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
     if (this.#sender.takeDrain()) this.#call?.handler.onDrain();
   }
 
-  /** A request without a body is written before there can be an answer. */
+  /** A request without a body leaves in one write, and what fails then fails before there can be an answer. */
   #guardWrites(): void {
     if (this.#guardsWrites) return;
     this.#guardsWrites = true;
@@ -310,6 +310,7 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
   /** True: go on reading. Pausing is done by the socket itself. */
   #onRead(byteCount: number, buffer: ReadBuffer): boolean {
     if (this.#call === null || this.#state !== "open") this.#onStrayRead(byteCount, buffer);
+    else if (this.#sender.isHeld) this.#onEarlyRead();
     else if (this.#leftover !== null || this.#isPaused) this.#keep(buffer, 0, byteCount);
     else this.#deliver(buffer, byteCount);
     return true;
@@ -318,6 +319,11 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
   #onStrayRead(byteCount: number, buffer: ReadBuffer): void {
     if (this.#webSocket === null) this.close();
     else this.#webSocket.read(buffer, byteCount);
+  }
+
+  /** Whatever it is, it is no answer to a request that has not left. */
+  #onEarlyRead(): void {
+    this.#fail(this.#exchangeCount > 1 ? "upstream-closed" : "upstream-protocol", "bytes before the request was sent");
   }
 
   #deliver(bytes: ReadBuffer, end: number): void {

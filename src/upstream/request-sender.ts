@@ -1,9 +1,10 @@
 /**
  * The request side of a connection: head and body of one request after another into the socket, framed exactly as
- * announced. A head whose body follows is held back for a moment, so that both leave in one write.
+ * announced. A head is held back until the end of the turn, so that a body that follows it leaves in the same write.
  */
 import type { Socket } from "node:net";
 import { chunkSizeLine, LAST_CHUNK } from "../wire/http1/chunk-encoder.js";
+import { type HeldWrite, writeAtTurnEnd } from "./turn-writes.js";
 
 const HIGH_WATER_BYTES = 65_536;
 /** Chunks from here on are copied into the shared buffer, this much at a time. */
@@ -18,7 +19,7 @@ const MAX_AROUND_BYTES = 16_384;
  */
 let shared = Buffer.allocUnsafeSlow(2 * MAX_AROUND_BYTES + MAX_PIECE_BYTES);
 
-export class RequestSender {
+export class RequestSender implements HeldWrite {
   /** The caller has written more or less than it announced: the connection is past saving. */
   isMisused = false;
   /** The whole request has been given to the socket. */
@@ -47,13 +48,14 @@ export class RequestSender {
     this.#owed = bodyLength;
     this.sentBytes = 0;
     this.isComplete = bodyLength === 0;
-    if (bodyLength === 0) {
-      this.#socket.write(head, "latin1");
-      return;
-    }
     this.#heldHead = head;
     // Not a microtask: a listener delivers the body that came with a head in a callback of its own, in this same turn.
-    setImmediate(flushHead, this, head);
+    writeAtTurnEnd(this);
+  }
+
+  /** Nothing of the request has left. */
+  get isHeld(): boolean {
+    return this.#heldHead !== "";
   }
 
   abandon(): void {
@@ -104,12 +106,12 @@ export class RequestSender {
 
   /** Nothing of the request is left in this process. */
   get isDrained(): boolean {
-    return this.isComplete && !this.#isAbandoned && this.#socket.writableLength === 0;
+    return this.isComplete && !this.#isAbandoned && !this.isHeld && this.#socket.writableLength === 0;
   }
 
-  /** `head`: the one that was held when this was asked for. */
-  flush(head: string): void {
-    if (this.#heldHead === head && head !== "") this.#socket.write(this.#takeHead(), "latin1");
+  /** At the end of the turn: the head has been alone until now. */
+  flush(): void {
+    if (this.isHeld) this.#socket.write(this.#takeHead(), "latin1");
   }
 
   #takeHead(): string {
@@ -139,10 +141,6 @@ export class RequestSender {
     // A full socket takes no more now: the rest waits in memory of its own.
     if (at < chunk.length) socket.write(joined(lead, chunk.subarray(at), after));
   }
-}
-
-function flushHead(sender: RequestSender, head: string): void {
-  sender.flush(head);
 }
 
 function joined(before: string, chunk: Uint8Array, after: string): Buffer {

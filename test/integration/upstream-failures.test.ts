@@ -195,6 +195,20 @@ describe("bytes beyond a response", () => {
     assert.equal(second.body, "hello");
   });
 
+  test("are no answer to a request that has not left", async () => {
+    const { port, sockets } = await serve(answering(HELLO));
+    await new Notes().start(bench.connector, targetOf(port)).over;
+    const outcome = await new Promise<string>((resolve) => {
+      // From a timer, the loop reads before it writes what this turn has to say.
+      setTimeout(() => {
+        sockets[0]?.write(HELLO.replaceAll("hello", "evil!"));
+        const second = new Notes().start(bench.connector, targetOf(port));
+        void second.over.then((over) => resolve(`${over} ${second.body}`));
+      }, 1);
+    });
+    assert.equal(outcome, "upstream-stale ");
+  });
+
   test("never reach it either when the response fills the read buffer exactly", async () => {
     const body = "x".repeat(65_536 - `${OK}Content-Length: 65000\r\n\r\n`.length);
     const full = `${OK}Content-Length: ${body.length}\r\n\r\n${body}`;
