@@ -18,6 +18,7 @@ import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
 import { createWorkerMetrics, type Reading, type WorkerMetrics } from "../telemetry/worker-metrics.js";
 import { createConnector } from "../upstream/connector.js";
 import { untilQuiet } from "./drain.js";
+import { createExplainGate } from "./explain-tokens.js";
 import { createListeners, type GatewayListeners } from "./gateway-listener.js";
 import type { PrimaryMessage, StartMessage, WorkerChannel } from "./protocol.js";
 import { Questions } from "./questions.js";
@@ -60,7 +61,14 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
   const builder = createRuntimeBuilder(createFilterPorts({ channel, served: () => served, log, metrics, keys, leases }));
   const source: { current: Runtime } = { current: builder.build(start.snapshot) };
   const onBug = (error: unknown): void => log.error({ err: error }, "bug: an exchange had to be given up");
-  const gateway: Gateway = { connector, timers, observer, onBug, active: 0, webSockets: new Set(), isDraining: false, isClosing: false };
+  const state = {
+    explain: createExplainGate(start.explainSecret, Date.now),
+    active: 0,
+    webSockets: new Set<never>(),
+    isDraining: false,
+    isClosing: false,
+  };
+  const gateway: Gateway = { connector, timers, observer, onBug, ...state };
   metrics.addReading(openWebSockets(gateway));
   const listeners = createListeners({ start, handles, source, gateway, metrics, sockets, addresses, log });
   const open = [...listeners.all.values()];

@@ -44,6 +44,8 @@ export type PrimaryMessage =
       readonly addresses: Readonly<Record<string, AddressStart>>;
       /** Of TLS session tickets, as in `ticketKeys`; "" when no listener needs them. */
       readonly ticketKeys: string;
+      /** Of explain tokens. Base64. Secret. */
+      readonly explainSecret: string;
     }
   /** Before `start`: the listening socket of a listener on our own codecs comes with this message. */
   | { readonly type: "listen"; readonly listener: string }

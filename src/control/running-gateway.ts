@@ -14,6 +14,7 @@ import { createAdmin } from "./admin-views.js";
 import { type ConfigurationService, createConfigurationService, type FirstConfiguration } from "./configuration/configuration-service.js";
 import type { LastChange, PutOutcome, Served } from "./configuration/live-configuration.js";
 import { readRouteTotals } from "./configuration/route-totals.js";
+import { createExplainTokenIssuer } from "./explain-tokens.js";
 import type { KeeperLink } from "./keeper-client.js";
 import { createKeySets, type KeySets } from "./key-sets.js";
 import { needsRoll } from "./needs-roll.js";
@@ -65,6 +66,7 @@ class Running implements RunningGateway {
   readonly #limits: LimitStore;
   readonly #keys: KeySets;
   readonly #tickets: TicketKeys;
+  readonly #explainTokens = createExplainTokenIssuer();
   readonly #configuration: ConfigurationService;
   readonly #admin: AdminSeat;
 
@@ -154,6 +156,7 @@ class Running implements RunningGateway {
       maxSockets: (snapshot) => maxSockets(snapshot, isSingle, log),
       keeper,
       ticketKeys: () => this.#tickets.current,
+      explainSecret: this.#explainTokens.secret,
       currentKeys: () => this.#keys.state().flatMap(({ provider }) => this.#keySetMessage(provider)),
       services: {
         lease: (request) => this.#limits.lease(request),
@@ -180,8 +183,9 @@ class Running implements RunningGateway {
       onOutcome: (last, served) => this.#report(last, served),
       views: {
         explain: (request) => explain(this.served.snapshot, request),
-        explainToken: () => {
-          throw new Error("not yet");
+        explainToken: ({ ttlMs }) => {
+          const { token, expiresAtMs } = this.#explainTokens.issue(ttlMs, Date.now());
+          return { token, expiresAt: new Date(expiresAtMs).toISOString() };
         },
         upgrade: () => upgrade(this.#parts.keeper),
       },

@@ -33,6 +33,8 @@ export interface WorkerPoolOptions {
   readonly keeper: KeeperLink | null;
   /** Base64. */
   readonly ticketKeys: () => string;
+  /** Of explain tokens; base64. */
+  readonly explainSecret: string;
   readonly services: Omit<DeskServices, "log">;
   readonly metrics: MetricsAggregator;
   readonly log: ProcessLog;
@@ -296,9 +298,9 @@ export class Pool implements WorkerPool {
   }
 
   #startMessage(worker: WorkerHandle): StartMessage {
-    const { instance, currentKeys, ticketKeys } = this.options;
+    const { instance, currentKeys, ticketKeys, explainSecret } = this.options;
     const { snapshot, ports, maxSockets, addresses } = this.generationOf(worker);
-    const state = { keys: currentKeys(), ports, ticketKeys: ticketKeys(), addresses: addresses.starts() };
+    const state = { keys: currentKeys(), ports, ticketKeys: ticketKeys(), explainSecret, addresses: addresses.starts() };
     return { type: "start", workerId: worker.id, instance, snapshot, maxSockets, ...state };
   }
 

@@ -16,7 +16,8 @@ import { admit } from "./admission.js";
 import { Attempt, type AttemptOwner } from "./attempt.js";
 import { DroppedAnswer } from "./dropped-answer.js";
 import { ExchangeTimers } from "./exchange-timers.js";
-import { prepareRequest } from "./forwarded-request.js";
+import { EXPLAIN_FIELD, explainField } from "./explain-field.js";
+import { type ForwardedRequest, prepareRequest } from "./forwarded-request.js";
 import type { Gateway } from "./gateway.js";
 import { localReply } from "./local-reply.js";
 import type { BodyTransform, Downstream, DownstreamHandler, ExchangeRecord, FilterContext, Reply, UpstreamCall, Verdict } from "./ports.js";
@@ -45,6 +46,8 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
   #attempt: Attempt | null = null;
   /** Null for requests without a body. */
   #body: RequestBody | null;
+  /** The caller holds a token: the response says how it was decided. */
+  #isExplained = false;
   #isHeadSent = false;
   #isWaitingForDrain = false;
   /** The service's side of it has been given up; the client learns it when it has taken what is on its way. */
@@ -114,10 +117,8 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
 
   begin(via: string): void {
     const refusal = admit(this.request, this.#listener.spec);
-    const forwarded = prepareRequest(this.request, this.#listener, via);
+    const forwarded = this.#prepare(via);
     this.request.headers = forwarded.headers;
-    this.requestId = forwarded.requestId;
-    this.clientAddress = forwarded.clientAddress;
     this.traceId = forwarded.traceId;
     if (refusal !== null) return this.fail(refusal.code, refusal.detail);
     if (forwarded.isLoop) return this.fail("loop-detected", "the Via header names this listener");
@@ -127,11 +128,17 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
 
   /** The listener refused the request; it only needs an answer and a line in the log. */
   refuse(code: ErrorCode, detail: string, via: string): void {
+    this.#prepare(via);
+    this.#body = null;
+    this.fail(code, detail);
+  }
+
+  #prepare(via: string): ForwardedRequest {
     const forwarded = prepareRequest(this.request, this.#listener, via);
     this.requestId = forwarded.requestId;
     this.clientAddress = forwarded.clientAddress;
-    this.#body = null;
-    this.fail(code, detail);
+    if (forwarded.explain !== "") this.#isExplained = this.#gateway.explain.opensFor(forwarded.explain);
+    return forwarded;
   }
 
   #routeRequest(): void {
@@ -331,6 +338,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
       status = response.status;
     }
     if (this.#extraHeaders !== null) headers.push(...this.#extraHeaders);
+    if (this.#isExplained) headers.push(EXPLAIN_FIELD, explainField(this.#runtime.snapshot.version, this, this.#route));
     return status;
   }
 

@@ -5,6 +5,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { HeaderList, RequestHead } from "../engine/model/request.js";
+import { EXPLAIN_FIELD } from "./explain-field.js";
 import type { ListenerRuntime } from "./runtime.js";
 import { traceIdOf } from "./trace-context.js";
 import { clientAddressFrom } from "./trusted-peers.js";
@@ -14,6 +15,8 @@ export interface ForwardedRequest {
   requestId: string;
   clientAddress: string;
   traceId: string;
+  /** What `x-windrose-explain` holds, "" for nothing; it never goes on to a service. */
+  explain: string;
   /** This very listener handled the request before (RFC 9110 §7.6.3, RFC 5842 §7.2). */
   isLoop: boolean;
 }
@@ -27,6 +30,7 @@ const FORWARDED_HOST = 6;
 const REQUEST_ID = 7;
 const VIA = 8;
 const TRACEPARENT = 9;
+const EXPLAIN = 10;
 
 /** What happens to a field; names not in here pass untouched. */
 const TREATMENT = new Map<string, number>([
@@ -60,6 +64,7 @@ const TREATMENT = new Map<string, number>([
   ["x-request-id", REQUEST_ID],
   ["via", VIA],
   ["traceparent", TRACEPARENT],
+  [EXPLAIN_FIELD, EXPLAIN],
 ]);
 
 /** Connection options that name no field of the message, or whose removal is our own business. */
@@ -69,7 +74,7 @@ const NOTHING_NAMED: ReadonlySet<string> = new Set();
 
 export function prepareRequest(head: RequestHead, listener: ListenerRuntime, via: string): ForwardedRequest {
   const isBelieved = !listener.spec.hardening.dropForwardedHeaders || listener.trustedPeers.has(head.remoteAddress);
-  const given = { connection: "", forwardedFor: "", proto: "", host: "", requestId: "", via: "", traceId: "" };
+  const given = { connection: "", forwardedFor: "", proto: "", host: "", requestId: "", via: "", traceId: "", explain: "" };
   const kept = keepFields(head.headers, given, isBelieved);
   const named = namedByConnection(given.connection);
   const headers = named.size === 0 ? kept : withoutNamed(kept, named);
@@ -93,6 +98,7 @@ export function prepareRequest(head: RequestHead, listener: ListenerRuntime, via
     requestId,
     clientAddress: given.forwardedFor === "" ? peer : clientAddressFrom(given.forwardedFor, peer, listener.trustedPeers),
     traceId: given.traceId,
+    explain: given.explain,
     isLoop: given.via !== "" && given.via.includes(via),
   };
 }
@@ -105,6 +111,7 @@ interface GivenFields {
   requestId: string;
   via: string;
   traceId: string;
+  explain: string;
 }
 
 function keepFields(source: readonly string[], given: GivenFields, isBelieved: boolean): HeaderList {
@@ -139,6 +146,9 @@ function treat(treatment: number, name: string, value: string, given: GivenField
       if (given.traceId !== "") return;
       given.traceId = traceIdOf(value);
       if (given.traceId !== "") kept.push(name, value);
+      return;
+    case EXPLAIN:
+      given.explain = value;
       return;
     default:
       if (isBelieved) believe(treatment, name, value, given, kept);

@@ -81,6 +81,7 @@ export async function startWatchedGateway(
     connector: watchedConnector(connector, watch),
     timers,
     observer: { onAccept: () => {}, onComplete: (record) => outcomes.push(watchRecord(record, watch)) },
+    explain: { opensFor: () => false },
     onBug: (error) => bugs.push(error),
     active: 0,
     webSockets: new Set(),

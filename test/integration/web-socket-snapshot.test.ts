@@ -39,7 +39,18 @@ telemetry: { accessLog: { path: off } }
     const channel = { send: (message: WorkerMessage) => void told.push(message), onMessage: () => {}, onClose: () => {} };
     plane = createDataPlane(
       channel,
-      { type: "start", workerId: 1, instance: "t", snapshot, keys: [], ports: {}, maxSockets: 0, addresses: {}, ticketKeys: "" },
+      {
+        type: "start",
+        workerId: 1,
+        instance: "t",
+        snapshot,
+        keys: [],
+        ports: {},
+        maxSockets: 0,
+        addresses: {},
+        ticketKeys: "",
+        explainSecret: "",
+      },
       { stdoutFd: 1, handles: new Map() },
     );
     await plane.listen();

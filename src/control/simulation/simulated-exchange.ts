@@ -104,6 +104,8 @@ const NEVER: Timer = { arm: () => undefined, cancel: () => undefined };
 const NO_TIMERS: Gateway["timers"] = { create: () => NEVER };
 /** Upgrades are not simulated: nothing is ever added. */
 const NO_WEB_SOCKETS: Gateway["webSockets"] = new Set();
+/** The response is not looked at for how it came about. */
+const NO_EXPLANATION: Gateway["explain"] = { opensFor: () => false };
 
 /** Both ends of one exchange, and all that a worker is to it. One object: replaying a log makes millions. */
 class Ends implements Gateway, Downstream, Connector, Observer {
@@ -120,6 +122,7 @@ class Ends implements Gateway, Downstream, Connector, Observer {
   readonly observer: Observer = this;
   readonly timers = NO_TIMERS;
   readonly webSockets = NO_WEB_SOCKETS;
+  readonly explain = NO_EXPLANATION;
   active = 0;
   isDraining = false;
   isClosing = false;
