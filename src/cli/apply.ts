@@ -10,7 +10,7 @@ import { followGuard } from "./guard-watch.js";
 import { type DoneOrder, doneText } from "./outcome-text.js";
 import { painter, writeJson } from "./terminal.js";
 
-const FLAGS = {
+export const FLAGS = {
   ...ADMIN_FLAGS,
   guard: { type: "string" },
   "max-error-rate": { type: "string" },
@@ -21,7 +21,7 @@ const FLAGS = {
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-const TEXT: CommandText = {
+export const TEXT: CommandText = {
   usage: "apply FILE|FOLDER|- [--guard 30s --max-error-rate 2%] [--note TEXT] [--dry-run]",
   about: `Sends a configuration to a running gateway, which checks it and serves it. Relative paths in it start in the
 gateway's configuration folder. With --guard the gateway watches the routes that change, and goes back by itself

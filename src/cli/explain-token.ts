@@ -7,14 +7,14 @@ import { type CommandText, printHelp, readFlags, refuseUsage } from "./command-l
 import { EXIT } from "./exit-codes.js";
 import { writeJson } from "./terminal.js";
 
-const FLAGS = {
+export const FLAGS = {
   ...ADMIN_FLAGS,
   ttl: { type: "string", default: "5m" },
   json: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-const TEXT: CommandText = {
+export const TEXT: CommandText = {
   usage: "explain-token [--ttl 5m] [--json]",
   about: `Prints a signed value for the x-windrose-explain field of requests. Responses to requests that bear it say in
 a field of the same name which route, backend and endpoint were chosen and why; others learn nothing. Whoever has

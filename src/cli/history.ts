@@ -7,14 +7,14 @@ import { EXIT } from "./exit-codes.js";
 import { shortVersion } from "./outcome-text.js";
 import { type Cell, formatElapsed, formatTable, type Paint, painter, writeJson } from "./terminal.js";
 
-const FLAGS = {
+export const FLAGS = {
   ...ADMIN_FLAGS,
   limit: { type: "string", short: "n", default: "20" },
   json: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-const TEXT: CommandText = {
+export const TEXT: CommandText = {
   usage: "history [--limit N] [--json]",
   about: `Lists the versions of its configuration that a running gateway remembers, newest first, and marks the one that it
 serves. windrose diff compares two of them, windrose rollback goes back to one.`,

@@ -6,9 +6,13 @@ import { EXIT } from "./exit-codes.js";
 import { type DoneOrder, doneText } from "./outcome-text.js";
 import { painter, writeJson } from "./terminal.js";
 
-const FLAGS = { ...ADMIN_FLAGS, json: { type: "boolean", default: false }, help: { type: "boolean", short: "h", default: false } } as const;
+export const FLAGS = {
+  ...ADMIN_FLAGS,
+  json: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
 
-const TEXT: CommandText = {
+export const TEXT: CommandText = {
   usage: "reload [--json]",
   about: `Tells a running gateway to read its configuration from disk and to serve it. It also does so by itself when the
 files change. A configuration with problems changes nothing; the problems are listed.`,

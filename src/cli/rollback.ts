@@ -6,14 +6,14 @@ import { EXIT } from "./exit-codes.js";
 import { type DoneOrder, doneText } from "./outcome-text.js";
 import { painter, writeJson } from "./terminal.js";
 
-const FLAGS = {
+export const FLAGS = {
   ...ADMIN_FLAGS,
   note: { type: "string", default: "" },
   json: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-const TEXT: CommandText = {
+export const TEXT: CommandText = {
   usage: "rollback VERSION [--note TEXT] [--json]",
   about: `Makes a running gateway serve a version again. VERSION is what \`windrose history\` shows: a version, its first
 digits, or a sequence. The files on disk stay as they are: the next change of them is served again.`,

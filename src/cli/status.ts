@@ -7,9 +7,13 @@ import { EXIT } from "./exit-codes.js";
 import { statusText } from "./status-text.js";
 import { painter, writeJson } from "./terminal.js";
 
-const FLAGS = { ...ADMIN_FLAGS, json: { type: "boolean", default: false }, help: { type: "boolean", short: "h", default: false } } as const;
+export const FLAGS = {
+  ...ADMIN_FLAGS,
+  json: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
 
-const TEXT: CommandText = {
+export const TEXT: CommandText = {
   usage: "status [--json]",
   about: `Shows what a running gateway serves and since when, whether the configuration on disk is another, how the last change
 went, and how its workers are.`,

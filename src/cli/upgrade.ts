@@ -7,14 +7,14 @@ import { type CommandText, fail, printHelp, readFlags, refuseUsage } from "./com
 import { EXIT } from "./exit-codes.js";
 import { painter, writeJson } from "./terminal.js";
 
-const FLAGS = {
+export const FLAGS = {
   ...ADMIN_FLAGS,
   detach: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-const TEXT: CommandText = {
+export const TEXT: CommandText = {
   usage: "upgrade [--detach] [--json]",
   about: `Starts the program anew from disk. The new process takes over and the old one finishes what it has begun; no request
 is lost. Waits until the new one answers.`,

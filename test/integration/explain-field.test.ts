@@ -80,7 +80,6 @@ workers: 2
       ADMIN,
       `Bearer ${ADMIN}`,
       foreign,
-      short,
       flipped,
       later,
       `${good}x`,
