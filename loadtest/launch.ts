@@ -40,7 +40,8 @@ export async function launch({ mainPath, directory, core, configuration }: Launc
   const ready = JSON.parse(await readLine(started.channel, logPath)) as Ready;
   return {
     ...started,
-    workerPids: processTree(started.pid).slice(1),
+    // Keeper, primary, workers.
+    workerPids: processTree(started.pid).slice(2),
     logPath,
     adminPort: ready.admin.port,
     port: (name) => ready.listeners.find((listener) => listener.name === name)?.port ?? 0,

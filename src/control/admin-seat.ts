@@ -4,10 +4,13 @@ import type { AdminSpec } from "../engine/model/snapshot.js";
 
 export interface AdminSeat {
   readonly port: number;
-  /** @throws when the address cannot be bound */
-  open(spec: AdminSpec): Promise<void>;
+  /**
+   * @param port for one that the system is to choose
+   * @throws when the address cannot be bound
+   */
+  open(spec: AdminSpec, port?: number): Promise<void>;
   /** As `open`; what another process lets go may be free a moment later. */
-  openPatiently(spec: AdminSpec): Promise<void>;
+  openPatiently(spec: AdminSpec, port?: number): Promise<void>;
   /** Frees the address for another process; answers under way are still finished. */
   release(): void;
   /** After `release`: takes the address again. */
@@ -38,17 +41,17 @@ class Seat implements AdminSeat {
     this.#create = create;
   }
 
-  async open(spec: AdminSpec): Promise<void> {
-    const server = this.#create(spec);
+  async open(spec: AdminSpec, port = 0): Promise<void> {
+    const server = this.#create(spec.bind.port === 0 ? { ...spec, bind: { ...spec.bind, port } } : spec);
     this.port = (await server.listen()).port;
     this.#taken = { server, spec };
   }
 
-  async openPatiently(spec: AdminSpec): Promise<void> {
+  async openPatiently(spec: AdminSpec, port = 0): Promise<void> {
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
       try {
-        return await this.open(spec);
+        return await this.open(spec, port);
       } catch (error) {
         if (performance.now() > deadline) throw error;
         await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
@@ -61,10 +64,7 @@ class Seat implements AdminSeat {
   }
 
   async resume(): Promise<void> {
-    if (this.#taken === null) return;
-    const { spec } = this.#taken;
-    await this.openPatiently({ ...spec, bind: { ...spec.bind, port: this.port } });
-    this.#taken = { server: this.#taken.server, spec };
+    if (this.#taken !== null) await this.openPatiently(this.#taken.spec, this.port);
   }
 
   async move(spec: AdminSpec): Promise<string | null> {
@@ -89,10 +89,9 @@ class Seat implements AdminSeat {
     if (overlaps) void taken.server.close();
     try {
       // A port that the system chose is kept.
-      await this.open(isSame(taken.spec.bind, spec.bind) ? { ...spec, bind: { ...spec.bind, port } } : spec);
-      this.#taken = { server: (this.#taken as Taken).server, spec };
+      await this.open(spec, isSame(taken.spec.bind, spec.bind) ? port : 0);
     } catch (error) {
-      if (overlaps) await this.open({ ...taken.spec, bind: { ...taken.spec.bind, port } });
+      if (overlaps) await this.open(taken.spec, port);
       return (error as Error).message;
     }
     if (!overlaps) void taken.server.close();

@@ -135,6 +135,7 @@ class Link implements KeeperLink {
   }
 
   close(): void {
+    this.#lost = () => {};
     if (process.connected) process.disconnect();
   }
 

@@ -23,6 +23,8 @@ export interface Welcome {
 export interface Predecessor {
   /** See KnownPorts (generation.ts). */
   readonly ports: Readonly<Record<string, number>>;
+  /** What it said when it served; holds the port of its admin listener. */
+  readonly readyLine: string;
 }
 
 export type UpgradeOutcome =

@@ -62,11 +62,12 @@ class Keeper {
   #current: Primary | null = null;
   /** Started and not ready yet. */
   #next: Primary | null = null;
-  /** The current one has been told to let go. */
-  #isReleasing = false;
+  /** The current one has been told to let go: not yet, not answered yet, done. */
+  #release: "none" | "asked" | "done" = "none";
   /** Of the last one that served. */
   #ports: Readonly<Record<string, number>> = {};
   #wasReady = false;
+  #readyLine = "";
   #isStopping = false;
   #failures = 0;
   #restart: NodeJS.Timeout | null = null;
@@ -95,7 +96,7 @@ class Keeper {
     const welcome: Welcome = {
       protocol: KEEPER_PROTOCOL,
       keeper: identify(process.pid),
-      predecessor: this.#wasReady ? { ports: this.#current?.ports ?? this.#ports } : null,
+      predecessor: this.#wasReady ? { ports: this.#current?.ports ?? this.#ports, readyLine: this.#readyLine } : null,
     };
     const env = { ...process.env, [KEEPER_VARIABLE]: JSON.stringify(welcome) };
     const child = fork(entry, args, { env, stdio: stdioOf(this.#options.readyFd) });
@@ -184,14 +185,14 @@ class Keeper {
   #prepared(primary: Primary): void {
     if (primary !== this.#next) return;
     if (this.#current === null) return send(primary, { type: "takeOver" });
-    this.#isReleasing = true;
+    this.#release = "asked";
     send(this.#current, { type: "release" });
     setTimeout(() => primary === this.#next && this.#released(), RELEASE_TIMEOUT_MS).unref();
   }
 
   #released(): void {
-    if (!this.#isReleasing || this.#next === null) return;
-    this.#isReleasing = false;
+    if (this.#release !== "asked" || this.#next === null) return;
+    this.#release = "done";
     send(this.#next, { type: "takeOver" });
   }
 
@@ -205,9 +206,11 @@ class Keeper {
     }
     this.#current = primary;
     this.#next = null;
+    this.#release = "none";
     this.#orphans.drain();
     if (!this.#wasReady) this.#options.onReady(line);
     this.#wasReady = true;
+    this.#readyLine = line;
   }
 
   #retire(primary: Primary): void {
@@ -238,7 +241,7 @@ class Keeper {
     this.#log.error("the primary ended unexpectedly; its workers serve on", { reason, primaryPid: primary.child.pid });
     if (performance.now() - primary.startedAtMs > HEALTHY_AFTER_MS) this.#failures = 0;
     if (this.#next === null) this.#startLater();
-    else if (this.#isReleasing) this.#released();
+    else if (this.#release === "asked") this.#released();
   }
 
   #nextEnded(code: number, reason: string): void {
@@ -251,8 +254,8 @@ class Keeper {
       this.#log.error(message);
       return this.#startLater();
     }
-    this.#isReleasing = false;
-    send(this.#current, { type: "resume" });
+    if (this.#release !== "none") send(this.#current, { type: "resume" });
+    this.#release = "none";
     this.#tellUpgrade({ result: "failed", message });
   }
 

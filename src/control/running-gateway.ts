@@ -16,6 +16,7 @@ import type { LastChange, PutOutcome, Served } from "./configuration/live-config
 import { readRouteTotals } from "./configuration/route-totals.js";
 import { createExplainTokenIssuer } from "./explain-tokens.js";
 import type { KeeperLink } from "./keeper-client.js";
+import type { Predecessor } from "./keeper-protocol.js";
 import { createKeySets, type KeySets } from "./key-sets.js";
 import { needsRoll } from "./needs-roll.js";
 import { addressLimitProblem, maxSockets } from "./open-files.js";
@@ -116,7 +117,7 @@ class Running implements RunningGateway {
         this.#admin.release();
         history.close();
       },
-      resume: () => this.#admin.resume(),
+      resume: () => this.#admin.resume().catch((error) => log.error({ err: error }, "the admin listener could not be taken back")),
     });
     keeper?.onLost(() => log.error("the keeper process has gone: this primary goes on without one; send signals to it"));
   }
@@ -131,7 +132,7 @@ class Running implements RunningGateway {
     const failure = await this.pool.start();
     if (failure !== null) return failure;
     await keeper.takeOver();
-    await this.#admin.openPatiently(admin);
+    await this.#admin.openPatiently(admin, adminPortOf(keeper.predecessor));
     return null;
   }
 
@@ -241,6 +242,11 @@ class Running implements RunningGateway {
     if (last.outcome.result === "rejected" || last.outcome.result === "failed") this.#metrics.recordRejectedSnapshot();
     logOutcome(this.#parts.log, last, served);
   }
+}
+
+/** A port that the system chose for the predecessor stays what it is. */
+function adminPortOf({ readyLine }: Predecessor): number {
+  return (JSON.parse(readyLine) as { readonly admin: { readonly port: number } }).admin.port;
 }
 
 async function upgrade(keeper: KeeperLink | null): Promise<UpgradeResult> {

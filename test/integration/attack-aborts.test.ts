@@ -8,9 +8,10 @@ import type { Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { fetchOnce, logLines } from "../support/client.js";
 import { eventually, type Gateway, startGateway } from "../support/gateway.js";
+import { workerPid } from "../support/processes.js";
 import { connectRaw, type RawSocket } from "../support/raw-socket.js";
 import { startRawUpstream, type Upstream } from "../support/upstream.js";
-import { cpuTicks, inParallel, metric, residentMiB, seeded, untilIdle, workerPid } from "./attack-support.js";
+import { cpuTicks, inParallel, metric, residentMiB, seeded, untilIdle } from "./attack-support.js";
 
 const SECRET = "a-secret-of-at-least-thirty-two-bytes!";
 const BIG = Buffer.alloc(4 * 1024 * 1024, "d");

@@ -8,6 +8,7 @@ import { connect as connectTls } from "node:tls";
 import { developmentCertificates, EDGE_TLS } from "../support/certificates.js";
 import { fetchOnce } from "../support/client.js";
 import { eventually, type Gateway, startGateway } from "../support/gateway.js";
+import { workerPid } from "../support/processes.js";
 import { connectRaw } from "../support/raw-socket.js";
 import { startRawUpstream } from "../support/upstream.js";
 import {
@@ -19,7 +20,6 @@ import {
   seeded,
   startRecordingUpstream,
   untilIdle,
-  workerPid,
 } from "./attack-support.js";
 
 describe("a flood", () => {

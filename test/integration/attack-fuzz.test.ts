@@ -8,6 +8,7 @@ import type { Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { fetchOnce, logLines } from "../support/client.js";
 import { eventually, type Gateway, startGateway } from "../support/gateway.js";
+import { workerPid } from "../support/processes.js";
 import { connectRaw, parseResponses } from "../support/raw-socket.js";
 import {
   inParallel,
@@ -18,7 +19,6 @@ import {
   sha,
   startRecordingUpstream,
   untilIdle,
-  workerPid,
 } from "./attack-support.js";
 
 const SEED = Number(process.env.FUZZ_SEED ?? 20_261_120);

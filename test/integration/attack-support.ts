@@ -1,6 +1,6 @@
 /** What the attack tests share: an upstream that reads strictly and remembers every byte, and views of a gateway's health. Not a test itself. */
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { fetchOnce } from "../support/client.js";
 import { eventually, type Gateway } from "../support/gateway.js";
@@ -134,24 +134,6 @@ export function sha(bytes: string | Uint8Array): string {
   return createHash("sha256")
     .update(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes)
     .digest("hex");
-}
-
-/** The only worker of a gateway started with `workers: 1`. */
-export function workerPid(gateway: Gateway): number {
-  const worker = readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .find((pid) => parentOf(pid) === gateway.process.pid);
-  if (worker === undefined) throw new Error("the gateway has no worker");
-  return worker;
-}
-
-function parentOf(pid: number): number {
-  try {
-    return Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "latin1"))?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
 }
 
 /** Highest resident memory so far, in MiB. */

@@ -10,7 +10,8 @@ import type { AttackReport } from "../../loadtest/hostile/attacker.js";
 import type { BackendReport } from "../../loadtest/hostile/backend.js";
 import { probe, startAttack, startBackend } from "../../loadtest/hostile/children.js";
 import { eventually, type Gateway, startGateway } from "../support/gateway.js";
-import { metric, peakMiB, residentMiB, untilIdle, workerPid } from "./attack-support.js";
+import { workerPid } from "../support/processes.js";
+import { metric, peakMiB, residentMiB, untilIdle } from "./attack-support.js";
 
 /** Bodies that trickle are cut after five seconds, and their connections two seconds later: the attack lasts longer. */
 const HEALTHY = { isTls: false, rate: 25, seconds: 8 };

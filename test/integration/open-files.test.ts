@@ -5,10 +5,11 @@ import { connect, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { fetchOnce } from "../support/client.js";
 import { eventually, type Gateway, startGateway } from "../support/gateway.js";
+import { workerPid } from "../support/processes.js";
 import { connectRaw, hasResponses } from "../support/raw-socket.js";
 import { type HttpUpstream, startHttpUpstream } from "../support/upstream.js";
 import { makeCertificate } from "../unit/config/fixtures.js";
-import { metric, workerPid } from "./attack-support.js";
+import { metric } from "./attack-support.js";
 
 const MAX_OPEN_FILES = 256;
 /** Half of it is kept back, a quarter of the rest is for services. */

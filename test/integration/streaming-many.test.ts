@@ -9,9 +9,10 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { type Gateway, startGateway } from "../support/gateway.js";
+import { workerPid } from "../support/processes.js";
 import { tcpMemoryAborts } from "../support/tcp-memory.js";
 import { startStreamingUpstream, type Upstream } from "../support/upstream.js";
-import { metric, peakMiB, untilIdle, workerPid } from "./attack-support.js";
+import { metric, peakMiB, untilIdle } from "./attack-support.js";
 import { exchange, hashed, hashOf, pieces, readHash, resetPeak, slowly } from "./streaming-support.js";
 
 const COUNT = 1_000;

@@ -10,8 +10,9 @@ import { pipeline } from "node:stream/promises";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { type CertificateFiles, developmentCertificates, EDGE_TLS } from "../support/certificates.js";
 import { type Gateway, startGateway } from "../support/gateway.js";
+import { workerPid } from "../support/processes.js";
 import { startStreamingUpstream, type Upstream } from "../support/upstream.js";
-import { peakMiB, untilIdle, workerPid } from "./attack-support.js";
+import { peakMiB, untilIdle } from "./attack-support.js";
 import { exchange, hashed, hashOf, MIB, pieces, readHash, resetPeak, slowly } from "./streaming-support.js";
 
 const SIZE_BYTES = Number(process.env.STREAMING_MIB ?? 256) * MIB;

@@ -7,10 +7,11 @@ import { deflateRawSync } from "node:zlib";
 import type { WebSocket } from "ws";
 import { logLines } from "../support/client.js";
 import { eventually, type Gateway, startGateway } from "../support/gateway.js";
+import { workerPid } from "../support/processes.js";
 import { connectRaw } from "../support/raw-socket.js";
 import { startRawUpstream, type Upstream } from "../support/upstream.js";
 import { echo, openWebSocket, startWebSocketUpstream, type WebSocketUpstream } from "../support/web-socket.js";
-import { peakMiB, workerPid } from "./attack-support.js";
+import { peakMiB } from "./attack-support.js";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -1,7 +1,6 @@
 /** `h2` and `h2c` listeners in a whole gateway: workers share a listening socket and session tickets, and drain. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
@@ -10,6 +9,7 @@ import { promisify } from "node:util";
 import { type CertificateFiles, developmentCertificates, EDGE_TLS } from "../support/certificates.js";
 import { fetchOnce, logLines } from "../support/client.js";
 import { eventually, type Gateway, startGateway } from "../support/gateway.js";
+import { workersOf } from "../support/processes.js";
 import { needProgram } from "../support/programs.js";
 import { connectRaw, hasResponses, type RawSocket } from "../support/raw-socket.js";
 import { type HttpUpstream, startHttpUpstream } from "../support/upstream.js";
@@ -26,19 +26,6 @@ admin: { bind: "127.0.0.1:0" }
 drain: { timeout: 5s }
 workers: ${workers}
 `;
-
-function workersOf(pid: number): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((child) => {
-      try {
-        return Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${child}/stat`, "latin1"))?.[1]) === pid;
-      } catch {
-        return false;
-      }
-    });
-}
 
 function isRefused(port: number): Promise<boolean> {
   const connected = (raw: RawSocket): boolean => {
@@ -169,10 +156,10 @@ describe("listeners on own codecs, in a gateway", () => {
   });
 
   it("a killed worker is replaced by one that accepts from the same socket", async () => {
-    const [victim] = workersOf(gateway.process.pid as number);
+    const [victim] = workersOf(gateway);
     assert.ok(victim !== undefined);
     process.kill(victim, "SIGKILL");
-    await eventually(() => workersOf(gateway.process.pid as number).filter((pid) => pid !== victim).length === 2, "two workers");
+    await eventually(() => workersOf(gateway).filter((pid) => pid !== victim).length === 2, "two workers");
     for (let i = 0; i < 20; i++) assert.equal((await fetchOnce(`http://127.0.0.1:${gateway.port("plain")}/again`)).status, 200);
   });
 

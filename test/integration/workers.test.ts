@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fetchOnce, logLines } from "../support/client.js";
 import { eventually, type Gateway, MAIN, startGateway, watchProcess } from "../support/gateway.js";
+import { childrenOf, descendantsOf, isRunning, workersOf } from "../support/processes.js";
 import { type HttpUpstream, startHttpUpstream } from "../support/upstream.js";
 
 const configuration = (upstream: string, workers: number): string => `
@@ -23,22 +24,6 @@ admin: { bind: "127.0.0.1:0" }
 drain: { timeout: 5s }
 workers: ${workers}
 `;
-
-/** Children of a process, read from /proc. */
-function childrenOf(pid: number): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((child) => parentOf(child) === pid);
-}
-
-function parentOf(pid: number): number {
-  try {
-    return Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "latin1"))?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
-}
 
 describe("primary and workers", { skip: process.platform === "linux" ? false : "reads /proc" }, () => {
   let upstream: HttpUpstream;
@@ -58,7 +43,7 @@ describe("primary and workers", { skip: process.platform === "linux" ? false : "
   });
 
   const url = (path: string): string => `http://127.0.0.1:${gateway.port("public")}${path}`;
-  const workers = (): number[] => childrenOf(gateway.process.pid ?? 0);
+  const workers = (): number[] => workersOf(gateway);
   const readiness = async (): Promise<number> => (await fetchOnce(`${gateway.admin.url}/readyz`)).status;
 
   it("never exceed a rate limit together, and spend nearly all of it", async () => {
@@ -118,7 +103,7 @@ describe("primary and workers", { skip: process.platform === "linux" ? false : "
     assert.deepEqual([status, text], [200, "at last"]);
     const { code } = await gateway.exited();
     assert.equal(code, 0);
-    for (const pid of pids) assert.equal(parentOf(pid), 0, `worker ${pid} is still there`);
+    for (const pid of pids) assert.equal(isRunning(pid), false, `worker ${pid} is still there`);
     assert.ok(
       logLines(gateway.stdout()).some((line) => line.path === "/slow"),
       "the last log line is not lost",
@@ -134,7 +119,7 @@ describe("a second signal", { skip: process.platform === "linux" ? false : "read
     });
     const gateway = await startGateway(configuration(upstream.address, 2).replace("timeout: 5s", "timeout: 10m"));
     try {
-      const pids = childrenOf(gateway.process.pid ?? 0);
+      const pids = descendantsOf(gateway.process.pid ?? 0);
       const broken = fetchOnce(`http://127.0.0.1:${gateway.port("public")}/slow`).then(
         () => false,
         () => true,
@@ -145,7 +130,7 @@ describe("a second signal", { skip: process.platform === "linux" ? false : "read
       await eventually(() => !gateway.process.kill("SIGTERM"), "the gateway has ended");
       assert.equal((await gateway.exited()).code, 143);
       assert.equal(await broken, true);
-      await eventually(() => pids.every((pid) => parentOf(pid) === 0), "no worker is left");
+      await eventually(() => !pids.some(isRunning), "no worker is left");
     } finally {
       await gateway.stop("SIGKILL");
       await upstream.close();

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { killAll, processesWith } from "./processes.js";
 
 export interface GatewayOptions {
   /** Added to this process's environment. */
@@ -51,6 +52,9 @@ export interface Gateway {
 /** The compiled entry beside the compiled tests, whichever output folder they are in. */
 export const MAIN = fileURLToPath(new URL("../../src/main.js", import.meta.url));
 
+/** By which all processes of a gateway are known. */
+const FAMILY_VARIABLE = "WINDROSE_TEST_DIRECTORY";
+
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 40_000;
 
@@ -74,14 +78,14 @@ export async function startGateway(yaml: string, options: GatewayOptions = {}): 
   ];
   const child = spawn(...commandLine(args, options.maxOpenFiles), {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
-    env: { ...process.env, ...options.env },
+    env: { ...process.env, ...options.env, [FAMILY_VARIABLE]: directory },
   });
   const run = watchProcess(child);
   try {
     const ready = await within(START_TIMEOUT_MS, readReadyLine(child, run), () => `gateway not ready:\n${run.stderr()}`);
     return describeGateway(child, run, directory, ready);
   } catch (error) {
-    child.kill("SIGKILL");
+    killFamily(directory);
     rmSync(directory, { recursive: true, force: true });
     throw error;
   }
@@ -115,11 +119,12 @@ function describeGateway(child: ChildProcess, run: ProcessRun, directory: string
     port: (listener) => ports[listener] ?? raise(`there is no listener "${listener}"`),
     exited: () => run.exit,
     stop: async (signal = "SIGTERM") => {
+      if (signal === "SIGKILL") killFamily(directory);
       if (child.exitCode === null && child.signalCode === null) child.kill(signal);
       try {
         return await within(STOP_TIMEOUT_MS, run.exit, () => `gateway did not stop:\n${run.stderr()}`);
       } finally {
-        if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+        killFamily(directory);
         rmSync(directory, { recursive: true, force: true });
       }
     },
@@ -156,6 +161,11 @@ async function readReadyLine(child: ChildProcess, run: ProcessRun): Promise<Read
   if (text !== "") return JSON.parse(text) as Ready;
   const { code, signal, stderr } = await run.exit;
   throw new Error(`the gateway ended before it was ready (${signal ?? `exit code ${code}`}):\n${stderr}`);
+}
+
+/** A keeper or a primary that is killed leaves processes that serve on. */
+function killFamily(directory: string): void {
+  killAll(processesWith(`${FAMILY_VARIABLE}=${directory}`));
 }
 
 function raise(message: string): never {

@@ -1,0 +1,242 @@
+/**
+ * What becomes of requests while the processes above the workers die or are replaced: nothing. Under load by clients of every
+ * kind; "failed" counts every request that got no 200.
+ */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it, type TestContext } from "node:test";
+import { type CertificateFiles, developmentCertificates, EDGE_TLS } from "../support/certificates.js";
+import { fetchOnce } from "../support/client.js";
+import { eventually, type Gateway, startGateway } from "../support/gateway.js";
+import { type Load, startLoads } from "../support/load.js";
+import { childrenOf, descendantsOf, isRunning, killAll, NEEDS_PROC, parentOf, primaryOf, workersOf } from "../support/processes.js";
+import { type HttpUpstream, startHttpUpstream } from "../support/upstream.js";
+import { openWebSocket, startWebSocketUpstream, type WebSocketUpstream } from "../support/web-socket.js";
+
+const SERVICE_MS = 2;
+
+describe("keeper, primary and workers", { skip: NEEDS_PROC, concurrency: false }, () => {
+  let upstream: HttpUpstream;
+  let sockets: WebSocketUpstream;
+  let certificates: CertificateFiles;
+
+  before(async () => {
+    certificates = await developmentCertificates();
+    upstream = await startHttpUpstream((_request, response) => void setTimeout(() => response.end("ok"), SERVICE_MS));
+    sockets = await startWebSocketUpstream();
+  });
+  after(async () => {
+    await upstream?.close();
+    await sockets?.close();
+  });
+
+  const configuration = (): string => `
+listeners:
+  - { name: plain, bind: "127.0.0.1:0", protocol: http }
+  - { name: edge, bind: "127.0.0.1:0", protocol: https, tls: ${EDGE_TLS} }
+  - { name: mixed, bind: "127.0.0.1:0", protocol: h2, tls: ${EDGE_TLS} }
+  - { name: wire, bind: "127.0.0.1:0", protocol: h2c }
+routes:
+  - { name: live, match: [{ path: { type: PathPrefix, value: /live } }], backends: [{ service: sockets }] }
+  - { name: all, match: [{ path: { type: PathPrefix, value: / } }], backends: [{ service: app }] }
+services:
+  - { name: app, endpoints: { static: [{ address: "${upstream.address}" }] } }
+  - { name: sockets, endpoints: { static: [{ address: "${sockets.address}" }] } }
+admin: { bind: "127.0.0.1:0" }
+telemetry: { accessLog: { path: off } }
+drain: { timeout: 5s }
+workers: 2
+`;
+
+  const start = async (): Promise<Gateway> => await startGateway(configuration(), { files: certificates });
+
+  /** Of all kinds on all listeners; on uWebSockets.js no new connections, which cannot be promised there (see roll.test.ts). */
+  const startClients = (gateway: Gateway): Load => {
+    const ca = certificates["ca.pem"];
+    return startLoads([
+      { kind: "keep-alive", port: gateway.port("plain"), clients: 3 },
+      { kind: "keep-alive", port: gateway.port("edge"), ca, clients: 2 },
+      { kind: "http2", port: gateway.port("mixed"), ca, clients: 2 },
+      { kind: "http2", port: gateway.port("wire"), clients: 2 },
+      { kind: "new connections", port: gateway.port("wire"), clients: 2 },
+    ]);
+  };
+
+  const readiness = async (gateway: Gateway): Promise<number> =>
+    await fetchOnce(`${gateway.admin.url}/readyz`).then(
+      ({ status }) => status,
+      () => 0,
+    );
+
+  /** With the same admin port, another primary and other workers. */
+  async function untilReplaced(gateway: Gateway, primary: number, workers: readonly number[]): Promise<void> {
+    await eventually(() => !isRunning(primary) && !workers.some(isRunning), "the former processes to end", 15_000);
+    await eventually(async () => (await readiness(gateway)) === 200, "the new primary to be ready");
+    assert.equal(workersOf(gateway).length, 2);
+    assert.equal(childrenOf(gateway.process.pid ?? 0).length, 1);
+  }
+
+  function noFailure(t: TestContext, load: Load): void {
+    t.diagnostic(`${load.done} requests answered, ${load.failures.length} failed, ${load.repeated} HTTP/2 streams repeated`);
+    assert.deepEqual(load.failures, []);
+  }
+
+  async function endsClean(gateway: Gateway, others: readonly number[] = []): Promise<void> {
+    const family = [...others, ...descendantsOf(gateway.process.pid ?? 0)];
+    assert.equal((await gateway.stop()).code, 0);
+    await eventually(() => !family.some(isRunning), "every process to end");
+  }
+
+  it("a primary that is killed costs no request, and a WebSocket lives until its worker drains", async (t) => {
+    const gateway = await start();
+    try {
+      const load = startClients(gateway);
+      const socket = await openWebSocket(`ws://127.0.0.1:${gateway.port("plain")}/live`);
+      await load.more(50);
+      const [primary, workers] = [primaryOf(gateway), workersOf(gateway)];
+      const ports = gateway.ports;
+      process.kill(primary, "SIGKILL");
+      await eventually(() => !isRunning(primary), "the primary to end");
+      assert.ok(workers.every(isRunning), "the workers serve on");
+      assert.equal(socket.socket.readyState, socket.socket.OPEN);
+      await untilReplaced(gateway, primary, workers);
+      await load.more(100);
+      await load.stop();
+      noFailure(t, load);
+      assert.deepEqual(gateway.ports, ports);
+      assert.match(gateway.stderr(), /the primary ended unexpectedly; its workers serve on/);
+      await eventually(() => socket.socket.readyState === socket.socket.CLOSED, "the WebSocket to be closed by the drain");
+      await endsClean(gateway, workers);
+    } finally {
+      await gateway.stop("SIGKILL");
+    }
+  });
+
+  it("a primary that is killed again while it starts is started again", async (t) => {
+    const gateway = await start();
+    try {
+      const load = startClients(gateway);
+      const [first, workers] = [primaryOf(gateway), workersOf(gateway)];
+      for (let victim = first, round = 0; round < 3; round++) {
+        process.kill(victim, "SIGKILL");
+        victim = await eventually(() => childrenOf(gateway.process.pid ?? 0).find((pid) => pid !== victim), "another primary");
+      }
+      assert.ok(workers.every(isRunning));
+      await untilReplaced(gateway, first, workers);
+      await load.more(50);
+      await load.stop();
+      noFailure(t, load);
+      await endsClean(gateway, workers);
+    } finally {
+      await gateway.stop("SIGKILL");
+    }
+  });
+
+  it("SIGTERM while the primary is being replaced leaves nothing behind", async () => {
+    const gateway = await start();
+    try {
+      const family = descendantsOf(gateway.process.pid ?? 0);
+      process.kill(primaryOf(gateway), "SIGKILL");
+      await eventually(() => /ended unexpectedly/.test(gateway.stderr()), "the keeper to notice");
+      const later = descendantsOf(gateway.process.pid ?? 0);
+      await gateway.stop();
+      await eventually(() => ![...family, ...later].some(isRunning), "every process to end");
+    } finally {
+      await gateway.stop("SIGKILL");
+    }
+  });
+
+  it("a keeper that is killed costs no request, and the primary stops by signal", async (t) => {
+    const gateway = await start();
+    const [primary, workers] = [primaryOf(gateway), workersOf(gateway)];
+    try {
+      const load = startClients(gateway);
+      await load.more(50);
+      process.kill(gateway.process.pid ?? 0, "SIGKILL");
+      await eventually(() => /the keeper process has gone/.test(gateway.stderr()), "the primary to notice");
+      // It replaces workers without a keeper, too: they get its own copies of the sockets.
+      await load.more(100);
+      assert.equal(await readiness(gateway), 200);
+      await load.stop();
+      noFailure(t, load);
+      process.kill(workers[0] as number, "SIGKILL");
+      await eventually(() => childrenOf(primary).filter((pid) => pid !== workers[0]).length === 2, "the worker to be replaced");
+      await eventually(async () => (await fetchOnce(`http://127.0.0.1:${gateway.port("wire")}/`)).status === 200, "requests to be served");
+      const left = descendantsOf(primary);
+      process.kill(primary, "SIGTERM");
+      await eventually(() => ![primary, ...left].some(isRunning), "every process to end");
+    } finally {
+      killAll([primary, ...descendantsOf(primary), ...workers]);
+      await gateway.stop("SIGKILL");
+    }
+  });
+
+  it("an upgrade costs no request, and moves the admin port", async (t) => {
+    const gateway = await start();
+    try {
+      const load = startClients(gateway);
+      await load.more(50);
+      const [primary, workers] = [primaryOf(gateway), workersOf(gateway)];
+      gateway.process.kill("SIGUSR2");
+      await untilReplaced(gateway, primary, workers);
+      await load.more(100);
+      await load.stop();
+      noFailure(t, load);
+      assert.match(gateway.stderr(), /upgrade: the new primary serves/);
+      await endsClean(gateway, workers);
+    } finally {
+      await gateway.stop("SIGKILL");
+    }
+  });
+
+  it("an upgrade that fails leaves the old processes as they are", async (t) => {
+    const gateway = await start();
+    try {
+      const load = startClients(gateway);
+      const before = descendantsOf(gateway.process.pid ?? 0);
+      writeFileSync(join(gateway.directory, "windrose.yaml"), "listeners: 7\n");
+      gateway.process.kill("SIGUSR2");
+      await eventually(() => /upgrade: the new primary ended before it served \(exit code 78\)/.test(gateway.stderr()), "the outcome");
+      await load.more(50);
+      assert.deepEqual(descendantsOf(gateway.process.pid ?? 0), before);
+      assert.equal(await readiness(gateway), 200);
+      await load.stop();
+      noFailure(t, load);
+      await endsClean(gateway);
+    } finally {
+      await gateway.stop("SIGKILL");
+    }
+  });
+
+  it("an old primary that is killed during an upgrade does not stop the new one", async (t) => {
+    const gateway = await start();
+    try {
+      const load = startClients(gateway);
+      const [primary, workers] = [primaryOf(gateway), workersOf(gateway)];
+      gateway.process.kill("SIGUSR2");
+      await eventually(() => childrenOf(gateway.process.pid ?? 0).length === 2, "the new primary");
+      process.kill(primary, "SIGKILL");
+      await untilReplaced(gateway, primary, workers);
+      await load.stop();
+      noFailure(t, load);
+      await endsClean(gateway, workers);
+    } finally {
+      await gateway.stop("SIGKILL");
+    }
+  });
+
+  it("SIGTERM in the middle of an upgrade leaves nothing behind", async () => {
+    const gateway = await start();
+    try {
+      gateway.process.kill("SIGUSR2");
+      await eventually(() => workersOf(gateway).length > 2, "new workers beside the old");
+      const family = descendantsOf(gateway.process.pid ?? 0);
+      await gateway.stop();
+      await eventually(() => !family.some(isRunning), "every process to end");
+      assert.ok(family.every((pid) => parentOf(pid) === 0 || !isRunning(pid)));
+    } finally {
+      await gateway.stop("SIGKILL");
+    }
+  });
+});
