@@ -19,9 +19,9 @@ import { type BoundSocket, bindSocket } from "./socket-binder.js";
 const BIND_TIMEOUT_MS = 5_000;
 
 export interface HandOver {
-  /** Lets go of what only one primary can hold: the admin port, the state directory. Nothing is written to it afterwards. */
+  /** Lets go of what only one primary can hold: the admin port, the state directory. Nothing is written to it afterwards. Never rejects. */
   release(): Promise<void>;
-  /** It did not come to that. */
+  /** It did not come to that. Never rejects. */
   resume(): Promise<void>;
 }
 
@@ -150,7 +150,7 @@ class Link implements KeeperLink {
       case "takeOver":
         return this.#takeOver();
       case "release":
-        return void this.#handOver.release().finally(() => this.#send({ type: "released" }));
+        return void this.#handOver.release().then(() => this.#send({ type: "released" }));
       case "resume":
         return void this.#handOver.resume();
       case "retire":
