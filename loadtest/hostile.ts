@@ -12,6 +12,7 @@ import type { Attack } from "./hostile/attacks.js";
 import { probe, startAttack, startBackend } from "./hostile/children.js";
 import { type AttackedGateway, startNginxPeer, startWindrose } from "./hostile/gateways.js";
 import { HOSTILE_USAGE, type HostileOptions, readHostileOptions } from "./hostile/options.js";
+import type { ProbeOptions } from "./hostile/probe.js";
 import { formatRows, type Measurement, type Row } from "./hostile/table.js";
 import { nginxVersion } from "./peers/nginx.js";
 import { cpuSeconds, deniedSeconds, killEverything, residentBytes } from "./processes.js";
@@ -55,9 +56,16 @@ async function main(args: readonly string[]): Promise<number> {
 async function start(options: HostileOptions): Promise<Run> {
   const directory = mkdtempSync(join(tmpdir(), "windrose-hostile-"));
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
-  const { child, port: backendPort } = await startBackend(options.loadCore);
+  const { child, port: backendPort, http2Port: backendHttp2Port } = await startBackend(options.loadCore);
   process.once("exit", () => child.kill());
-  const setting = { mainPath: MAIN, directory, fixtures: writeFixtures(directory), core: options.gatewayCore, backendPort };
+  const setting = {
+    mainPath: MAIN,
+    directory,
+    fixtures: writeFixtures(directory),
+    core: options.gatewayCore,
+    backendPort,
+    backendHttp2Port,
+  };
   const windrose = await startWindrose(setting);
   const nginx = options.isWithoutNginx || nginxVersion() === null ? null : await startNginxPeer(setting);
   return { options, backendPort, windrose, nginx };
@@ -69,7 +77,7 @@ async function measureAll(run: Run): Promise<Row[]> {
   for (const isTls of [false, true]) {
     const attacks = options.attacks.filter((attack) => attack.isTls === isTls);
     if (attacks.length === 0) continue;
-    await probeAt(run, windrose, isTls, WARM_UP_SECONDS);
+    await probeAt(run, windrose, { isTls, prefix: "", seconds: WARM_UP_SECONDS });
     rows.push(await measureRow(run, isTls, null));
     for (const attack of attacks) rows.push(await measureRow(run, isTls, attack));
   }
@@ -85,17 +93,18 @@ async function measureRow(run: Run, isTls: boolean, attack: Attack | null): Prom
 }
 
 async function measure(run: Run, gateway: AttackedGateway, isTls: boolean, attack: Attack | null): Promise<Measurement> {
-  const { httpPort, httpsPort, workerPid } = gateway;
+  const { httpPort, httpsPort, h2cPort, workerPid } = gateway;
   const { loadCore, seconds } = run.options;
-  const attacker =
-    attack === null ? null : startAttack({ name: attack.name, size: attack.size, target: { httpPort, httpsPort } }, loadCore);
+  const prefix = attack?.prefix ?? "";
+  const target = { httpPort, httpsPort, h2cPort, prefix };
+  const attacker = attack === null ? null : startAttack({ name: attack.name, size: attack.size, target }, loadCore);
   const removeAttacker = () => attacker?.kill();
   process.once("exit", removeAttacker);
   try {
     if (attacker !== null) await waitFor(() => attacker.report?.isUp === true, `the attack "${attack?.title}" to be up`, UP_DEADLINE_MS);
     if (attack?.kind === "hold") await settle(gateway);
     const [deniedBefore, startedAt] = [deniedSeconds(workerPid), performance.now()];
-    const { healthy, direct } = await probeAt(run, gateway, isTls, seconds);
+    const { healthy, direct } = await probeAt(run, gateway, { isTls, prefix, seconds });
     const deniedShare = (deniedSeconds(workerPid) - deniedBefore) / ((performance.now() - startedAt) / 1000);
     const { opened, cut } = attacker?.report ?? { opened: 0, cut: 0 };
     return { healthy, direct, opened, cut, deniedShare, residentMib: residentBytes([workerPid]) / MIB, kernelMib: tcpMib() };
@@ -110,13 +119,12 @@ async function measure(run: Run, gateway: AttackedGateway, isTls: boolean, attac
 async function probeAt(
   run: Run,
   gateway: AttackedGateway,
-  isTls: boolean,
-  seconds: number,
+  { isTls, prefix, seconds }: Pick<ProbeOptions, "isTls" | "prefix" | "seconds">,
 ): Promise<Pick<Measurement, "healthy" | "direct">> {
   const { rate, loadCore } = run.options;
   const [healthy, direct] = await Promise.all([
-    probe({ port: isTls ? gateway.httpsPort : gateway.httpPort, isTls, rate, seconds }, loadCore),
-    probe({ port: run.backendPort, isTls: false, rate, seconds }, loadCore),
+    probe({ port: isTls ? gateway.httpsPort : gateway.httpPort, isTls, prefix, rate, seconds }, loadCore),
+    probe({ port: run.backendPort, isTls: false, prefix, rate, seconds }, loadCore),
   ]);
   return { healthy, direct };
 }

@@ -1,12 +1,18 @@
 /**
- * What hostile clients do, each as many connections of one kind, on plain Node sockets. Whoever is cut comes back at once.
+ * What hostile clients do, each as many connections (or streams of HTTP/2) of one kind, on plain Node sockets. Whoever is cut
+ * comes back at once.
  */
+import { type ClientHttp2Stream, connect as connectHttp2, constants } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 
 export interface AttackTarget {
   readonly httpPort: number;
   readonly httpsPort: number;
+  /** HTTP/2 without TLS. */
+  readonly h2cPort: number;
+  /** Ahead of the path: chooses the service. */
+  readonly prefix: string;
 }
 
 export interface AttackCounts {
@@ -31,12 +37,17 @@ export interface Attack {
   readonly isTls: boolean;
   /** `hold`: connections that stay as long as they may; `hammer`: something again and again. */
   readonly kind: "hold" | "hammer";
+  /** Of the service that is attacked. */
+  readonly prefix: string;
   start(target: AttackTarget, size: number): RunningAttack;
 }
 
 const TRICKLE_MS = 1_000;
 /** A hammering lane does not wait longer for the gateway's answer to nonsense. */
 const PATIENCE_MS = 1_000;
+/** Services with few connections, of HTTP/1.1, or with as many streams of HTTP/2: see gateways.ts. */
+export const FEW = { http1: "/few", http2: "/few-h2", places: 64 } as const;
+const STREAMS_PER_CONNECTION = 50;
 /** In a flood without pause, so many connections end the attack: the ports of a machine are not endless. */
 const MAX_FLOOD = 200_000;
 
@@ -47,6 +58,7 @@ export const ATTACKS: readonly Attack[] = [
     size: 2_000,
     isTls: false,
     kind: "hold",
+    prefix: "",
     start: (target, size) =>
       hold(target, size, { hello: "GET /small HTTP/1.1\r\nHost: localhost\r\n", trickle: (socket) => socket.write("X-Slow: 1\r\n") }),
   },
@@ -56,9 +68,10 @@ export const ATTACKS: readonly Attack[] = [
     size: 500,
     isTls: false,
     kind: "hold",
+    prefix: "",
     start: (target, size) =>
       hold(target, size, {
-        hello: "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n",
+        hello: slowUpload(target),
         trickle: (socket) => socket.write("x"),
       }),
   },
@@ -69,8 +82,45 @@ export const ATTACKS: readonly Attack[] = [
     size: 100,
     isTls: false,
     kind: "hold",
-    start: (target, size) =>
-      hold(target, size, { hello: "GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n", trickle: (socket) => socket.read(1024), isPaused: true }),
+    prefix: "",
+    start: (target, size) => hold(target, size, { hello: bigDownload(target), trickle: (socket) => socket.read(1024), isPaused: true }),
+  },
+  {
+    name: "crowd-bodies",
+    title: `200 bodies at 500 bytes/s, for a service of ${FEW.places} connections`,
+    size: 200,
+    isTls: false,
+    kind: "hold",
+    prefix: FEW.http1,
+    // Fast enough for the limit that every upload has.
+    start: (target, size) => hold(target, size, { hello: slowUpload(target), trickle: (socket) => socket.write(HALF_A_KILOBYTE) }),
+  },
+  {
+    name: "crowd-readers",
+    title: `100 readers of 10 MiB, for a service of ${FEW.places} connections`,
+    size: 100,
+    isTls: false,
+    kind: "hold",
+    prefix: FEW.http1,
+    start: (target, size) => hold(target, size, { hello: bigDownload(target), trickle: (socket) => socket.read(1024), isPaused: true }),
+  },
+  {
+    name: "stream-bodies",
+    title: `200 HTTP/2 bodies at 500 bytes/s, for a service of ${FEW.places} streams`,
+    size: 200,
+    isTls: false,
+    kind: "hold",
+    prefix: FEW.http2,
+    start: (target, size) => holdStreams(target, size, { ":method": "POST", ":path": `${target.prefix}/upload` }),
+  },
+  {
+    name: "stream-readers",
+    title: `200 HTTP/2 readers of 10 MiB, for a service of ${FEW.places} streams`,
+    size: 200,
+    isTls: false,
+    kind: "hold",
+    prefix: FEW.http2,
+    start: (target, size) => holdStreams(target, size, { ":method": "GET", ":path": `${target.prefix}/big` }),
   },
   {
     name: "idle",
@@ -78,6 +128,7 @@ export const ATTACKS: readonly Attack[] = [
     size: 2_000,
     isTls: false,
     kind: "hold",
+    prefix: "",
     start: (target, size) => hold(target, size, { hello: "", trickle: () => {} }),
   },
   {
@@ -86,6 +137,7 @@ export const ATTACKS: readonly Attack[] = [
     size: 100,
     isTls: false,
     kind: "hammer",
+    prefix: "",
     start: ({ httpPort }, size) => hammer(size, (counts) => openAndClose(httpPort, counts)),
   },
   {
@@ -94,6 +146,7 @@ export const ATTACKS: readonly Attack[] = [
     size: 100,
     isTls: false,
     kind: "hammer",
+    prefix: "",
     start: ({ httpPort }, size) => hammer(size, (counts, index) => sayNonsense(httpPort, counts, index)),
   },
   {
@@ -102,9 +155,20 @@ export const ATTACKS: readonly Attack[] = [
     size: 20,
     isTls: true,
     kind: "hammer",
+    prefix: "",
     start: ({ httpsPort }, size) => hammer(size, (counts) => shakeHands(httpsPort, counts)),
   },
 ];
+
+const HALF_A_KILOBYTE = "x".repeat(500);
+
+function slowUpload({ prefix }: AttackTarget): string {
+  return `POST ${prefix}/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n`;
+}
+
+function bigDownload({ prefix }: AttackTarget): string {
+  return `GET ${prefix}/big HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+}
 
 interface Holding {
   readonly hello: string;
@@ -146,6 +210,46 @@ function hold({ httpPort }: AttackTarget, size: number, { hello, trickle, isPaus
       isStopped = true;
       clearInterval(timer);
       for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** Uploads get some bytes a second; answers are not read. */
+function holdStreams({ h2cPort }: AttackTarget, size: number, head: { ":method": "GET" | "POST"; ":path": string }): RunningAttack {
+  const counts: AttackCounts = { opened: 0, cut: 0 };
+  const sessions = Array.from({ length: Math.ceil(size / STREAMS_PER_CONNECTION) }, () => connectHttp2(`http://127.0.0.1:${h2cPort}`));
+  const streams = new Set<ClientHttp2Stream>();
+  let isStopped = false;
+  const isUpload = head[":method"] === "POST";
+  const open = (index: number): void => {
+    const session = sessions[index % sessions.length];
+    if (session === undefined || session.destroyed) return;
+    const stream = session.request(head, { endStream: !isUpload });
+    streams.add(stream);
+    counts.opened++;
+    stream
+      .on("error", () => {})
+      .on("close", () => {
+        streams.delete(stream);
+        if (isStopped) return;
+        counts.cut++;
+        setTimeout(open, 0, index);
+      });
+    // A local reply is whole: its stream must be read to end.
+    if (isUpload) stream.resume().on("end", () => stream.close(constants.NGHTTP2_CANCEL));
+  };
+  for (const session of sessions) session.on("error", () => {});
+  for (let i = 0; i < size; i++) open(i);
+  const timer = setInterval(() => {
+    if (isUpload) for (const stream of streams) if (stream.writable) stream.write(HALF_A_KILOBYTE);
+  }, TRICKLE_MS);
+  return {
+    counts,
+    isUp: () => counts.opened >= size,
+    stop: () => {
+      isStopped = true;
+      clearInterval(timer);
+      for (const session of sessions) session.destroy();
     },
   };
 }

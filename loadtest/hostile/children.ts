@@ -5,9 +5,16 @@ import type { BackendReport } from "./backend.js";
 import type { ProbeOptions, ProbeResult } from "./probe.js";
 import type { ProbeReport } from "./prober.js";
 
-export async function startBackend(cores: string): Promise<{ child: Child<BackendReport>; port: number }> {
+export interface Backend {
+  readonly child: Child<BackendReport>;
+  readonly port: number;
+  readonly http2Port: number;
+}
+
+export async function startBackend(cores: string): Promise<Backend> {
   const child = new Child<BackendReport>(new URL("./backend.js", import.meta.url), "", "backend", cores);
-  return { child, port: (await child.firstReport()).port };
+  const { port, http2Port } = await child.firstReport();
+  return { child, port, http2Port };
 }
 
 export function startAttack(setting: AttackSetting, cores = ""): Child<AttackReport> {

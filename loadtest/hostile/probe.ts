@@ -9,6 +9,8 @@ import { connect as connectTls } from "node:tls";
 export interface ProbeTarget {
   readonly port: number;
   readonly isTls: boolean;
+  /** Ahead of the path: chooses the service. */
+  readonly prefix: string;
 }
 
 export interface ProbeOptions extends ProbeTarget {
@@ -34,8 +36,6 @@ const CONNECTIONS = 16;
 /** So many requests over kept-alive connections come with one over a fresh one. */
 const FRESH_EVERY = 10;
 const ANSWER_DEADLINE_MS = 10_000;
-const REQUEST = "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n";
-const LAST_REQUEST = "GET /small HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 export async function runProbe(options: ProbeOptions): Promise<ProbeResult> {
   const probe = new Probe(options);
@@ -100,7 +100,7 @@ class Probe {
 
   async #ask(connection: Connection, dueAt: number): Promise<void> {
     try {
-      await connection.ask(REQUEST);
+      await connection.ask(this.#request(""));
       this.#keptMs.push(performance.now() - dueAt);
       this.#free.push(connection);
     } catch (error) {
@@ -115,11 +115,15 @@ class Probe {
   async #askOnce(dueAt: number): Promise<void> {
     const connection = await openConnection(this.#options);
     try {
-      await connection.ask(LAST_REQUEST);
+      await connection.ask(this.#request("Connection: close\r\n"));
       this.#freshMs.push(performance.now() - dueAt);
     } finally {
       connection.close();
     }
+  }
+
+  #request(field: string): string {
+    return `GET ${this.#options.prefix}/small HTTP/1.1\r\nHost: localhost\r\n${field}\r\n`;
   }
 
   #result(): ProbeResult {

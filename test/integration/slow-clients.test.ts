@@ -10,6 +10,7 @@ import { after, before, describe, it } from "node:test";
 import { fetchOnce, logLines } from "../support/client.js";
 import { eventually, type Gateway, startGateway, within } from "../support/gateway.js";
 import { connectRaw, type RawSocket } from "../support/raw-socket.js";
+import { untilIdle } from "./attack-support.js";
 
 const PLACES = 8;
 const ATTACKERS = 40;
@@ -145,6 +146,7 @@ for (const version of ["http1", "h2c"]) {
           } finally {
             stop();
           }
+          await untilIdle(gateway);
         });
       }
     }
@@ -206,6 +208,21 @@ describe("slow clients of a service", () => {
     const lines = await eventually(() => (cutLines().length === broken.length ? cutLines() : null), "the log lines");
     assert.deepEqual([lines[0]?.flag, lines[0]?.status], ["DT", 200]);
     assert.match(String(lines[0]?.error_detail ?? lines[0]?.detail ?? JSON.stringify(lines[0])), /took nothing for \d+ ms/);
+  });
+
+  it("that close their side of an HTTP/2 connection within an upload give its place back", { timeout: 60_000 }, async () => {
+    for (let i = 0; i < 3; i++) {
+      const session = connectHttp2(`http://127.0.0.1:${gateway.port("h2c")}`).on("error", () => {});
+      const seenBefore = service.seen("/left");
+      for (let j = 0; j < PLACES / 2; j++)
+        session
+          .request({ ":method": "POST", ":path": "/left" })
+          .on("error", () => {})
+          .write("abc");
+      await eventually(() => service.seen("/left") === seenBefore + PLACES / 2, "the uploads at the service");
+      session.destroy();
+      await untilIdle(gateway);
+    }
   });
 
   it("that upload too slowly get 408 when a faster upload has no place", { timeout: 60_000 }, async () => {

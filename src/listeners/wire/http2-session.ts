@@ -88,7 +88,11 @@ export class Http2Session implements ProtocolConnection, Http2Events, Http2Respo
   /** A client that closes its side gets what is under way; requests that it has not ended cannot be. */
   onEnd(): void {
     if (this.#phase === "closing") return;
-    for (const response of [...this.#responses]) if (!response.stream.isReceiveEnded) response.abort();
+    for (const { stream } of [...this.#responses]) {
+      if (stream.isReceiveEnded) continue;
+      this.#tell(stream, lose);
+      this.reset(stream, INTERNAL_ERROR);
+    }
     this.#leave();
   }
 
