@@ -3,7 +3,6 @@
  * carry another. It never repeats anything and never waits for the caller: both are the proxy's business.
  */
 import type { Socket } from "node:net";
-import { performance } from "node:perf_hooks";
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
 import type { ErrorCode } from "../engine/model/errors.js";
 import { type HeaderList, headerValue } from "../engine/model/request.js";
@@ -16,7 +15,7 @@ import type { Carrier, Http1Call } from "./http1-call.js";
 import type { OpenedSocket, ReadBuffer, TlsClient } from "./open-socket.js";
 import { openSocket, READ_BUFFER_BYTES } from "./open-socket.js";
 import { RequestSender } from "./request-sender.js";
-import type { ClientBound, SlowClients } from "./slow-clients.js";
+import { ClientPlace, type PlaceHolder, type SlowClients } from "./slow-clients.js";
 import type { ConnectionStage } from "./socket-errors.js";
 import { describeSocketError, socketErrorCode } from "./socket-errors.js";
 import { SocketTransport } from "./socket-transport.js";
@@ -32,8 +31,6 @@ export interface ConnectionOwner {
   readonly slowClients: SlowClients;
   /** Null for plain TCP. Throws when the CA bundle cannot be parsed. */
   tlsClient(): TlsClient | null;
-  /** An upload is complete or over, as far as its client is concerned. */
-  uploadEnded(): void;
   /** `connection` is free for another exchange. */
   release(connection: Http1Connection): void;
   hasRoomForWebSocket(): boolean;
@@ -47,7 +44,7 @@ export interface ConnectionOwner {
 /** `settling`: the response is complete, but more bytes may come with the same read; not yet for others to use. */
 type State = ConnectionStage | "settling" | "idle" | "upgraded" | "closed";
 
-export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
+export class Http1Connection implements Carrier, PlaceHolder, ResponseEvents {
   readonly #pool: ConnectionOwner;
   readonly #socket: Socket;
   readonly #isTls: boolean;
@@ -72,13 +69,7 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
   /** Has taken the socket over. */
   #webSocket: ServiceWebSocket | null = null;
   #upgradeHeaders: HeaderList = [];
-  /** Not whole numbers, so that the object keeps its shape when a time is set. */
-  stoppedAtMs = Number.NaN;
-  judgedAtMs = Number.NaN;
-  judgedBytes = 0;
-  behindMs = Number.NaN;
-  /** Its upload counts among those that may wait for their clients. */
-  #isUploading = false;
+  readonly #place: ClientPlace;
   /** Writing has failed: nothing that ends now has ended in good order. */
   #writeError: Error | null = null;
   #guardsWrites = false;
@@ -98,13 +89,14 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
     this.#socket = reader.socket;
     this.#parser = new ResponseParser(this);
     this.#sender = new RequestSender(this.#socket, this.#isTls);
+    this.#place = new ClientPlace(pool.slowClients, this);
     this.#timer = pool.timers.create(() => this.#onTimer());
     this.#listen();
     if (opened === null) this.#connect();
     else this.#state = "settling";
     if (call === null) return;
     call.carrier = this;
-    this.#startUpload(call);
+    if (call.bodyState !== "whole") this.#place.startUpload();
   }
 
   get isIdle(): boolean {
@@ -123,7 +115,7 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
     const { bodyLength } = call.request;
     if (bodyLength !== 0) this.#guardWrites();
     this.#sender.start(call.head ?? "", bodyLength);
-    if (bodyLength !== 0) this.#startUpload(call);
+    if (call.bodyState !== "whole") this.#place.startUpload();
     call.handler.onConnected();
   }
 
@@ -142,14 +134,13 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
 
   /** While it is being connected. */
   bodyArrived({ bodyState }: Http1Call): void {
-    if (this.#isUploading && bodyState === "whole") this.#endUpload();
+    if (bodyState === "whole") this.#place.endUpload();
   }
 
   pause(): void {
     if (this.#isPaused || this.#state !== "open") return;
     this.#isPaused = true;
-    this.stoppedAtMs = performance.now();
-    this.#pool.slowClients.readerStopped(this);
+    this.#place.stopReading();
     if (this.#isReading) this.#socket.pause();
     this.#isReading = false;
   }
@@ -157,7 +148,7 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    this.#pool.slowClients.readerWentOn(this);
+    this.#place.readOn();
     // Not from in here: the caller does not expect to be called back while it says this.
     if (this.#leftover !== null) setImmediate(deliverLeftover, this);
     else this.#read();
@@ -175,7 +166,7 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
     this.#timer.cancel();
     this.#ageTimer?.cancel();
     this.#leftover = null;
-    this.#leaveSlowClients();
+    this.#place.leave();
     this.#socket.destroy();
     const call = this.#call;
     this.#call = null;
@@ -183,7 +174,7 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
     call?.fail("upstream-closed", detail);
   }
 
-  // ── ClientBound ────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── PlaceHolder ────────────────────────────────────────────────────────────────────────────────────────────────
 
   get uploadedBytes(): number {
     return this.#sender.sentBytes;
@@ -195,24 +186,6 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
 
   cutOff(detail: string): void {
     this.#fail("slow-client", detail);
-  }
-
-  #startUpload(call: Http1Call): void {
-    if (call.bodyState === "whole") return;
-    this.#isUploading = true;
-    this.#pool.slowClients.uploadStarted(this);
-  }
-
-  #endUpload(): void {
-    this.#isUploading = false;
-    this.#pool.slowClients.uploadEnded(this);
-    this.#pool.uploadEnded();
-  }
-
-  #leaveSlowClients(): void {
-    if (!this.#isUploading && !this.#isPaused) return;
-    this.#isUploading = false;
-    this.#pool.slowClients.left(this);
   }
 
   // ── ResponseEvents ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -227,7 +200,7 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
       return false;
     }
     // The service talks while it listens: from here on it knows itself how long that may last.
-    if (this.#isUploading) this.#endUpload();
+    this.#place.endUpload();
     this.#call?.handler.onHead(status, headers, bodyLength);
     return this.#mayGoOn();
   }
@@ -420,7 +393,7 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
     const protocol = headerValue(headers, "sec-websocket-protocol") ?? "";
     const webSocket = new ServiceWebSocket(new SocketTransport(this.#socket), this.#pool, protocol, early);
     this.#webSocket = webSocket;
-    this.#leaveSlowClients();
+    this.#place.leave();
     // An armed timer would keep all of this until it fires.
     this.#timer.cancel();
     this.#ageTimer?.cancel();
@@ -453,7 +426,7 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
       this.close();
       return;
     }
-    this.#leaveSlowClients();
+    this.#place.leave();
     this.#isPaused = false;
     this.#read();
     this.#state = "idle";
@@ -488,7 +461,7 @@ export class Http1Connection implements Carrier, ClientBound, ResponseEvents {
 
   /** More or less body than announced, or before `onConnected`: nothing sent after that could be trusted. */
   #checkUse(): void {
-    if (this.#isUploading && this.#sender.isComplete) this.#endUpload();
+    if (this.#sender.isComplete) this.#place.endUpload();
     if (!this.#sender.isMisused && this.#state === "open") return;
     const call = this.#call;
     this.#call = null;

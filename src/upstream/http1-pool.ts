@@ -31,7 +31,7 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
   /** Idle ones, the most recently used last. */
   readonly #idle: Http1Connection[] = [];
   readonly #connections = new Set<Http1Connection>();
-  readonly slowClients = new SlowClients();
+  readonly slowClients = new SlowClients(() => this.#uploadEnded());
   readonly #waiting = new WaitingCalls<Http1Call>();
   #reliefTimer: Timer | null = null;
   #isReliefDue = false;
@@ -100,7 +100,7 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
     this.#place(call);
   }
 
-  uploadEnded(): void {
+  #uploadEnded(): void {
     if (this.#waiting.uploadCount > 0) this.#relieveSoon();
   }
 

@@ -2,7 +2,6 @@
  * One request on one stream: the caller's handle on an attempt and what the codec's news of its stream become. Bytes of the
  * response are credited to the service only once the caller has moved on, so that a slow caller slows its own stream down.
  */
-import { performance } from "node:perf_hooks";
 import type { ErrorCode } from "../engine/model/errors.js";
 import type { HeaderList } from "../engine/model/request.js";
 import type { Timer, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../proxy/ports.js";
@@ -12,7 +11,7 @@ import { SendQueue } from "../wire/http2/send-queue.js";
 import type { Http2Stream } from "../wire/http2/stream.js";
 import { areSendable } from "./http2-request.js";
 import type { StreamCarrier, StreamUser } from "./http2-stream-user.js";
-import type { ClientBound } from "./slow-clients.js";
+import { ClientPlace, type PlaceHolder } from "./slow-clients.js";
 import type { BodyState, WaitingCall } from "./waiting-calls.js";
 
 /** Where a call waits for a stream. */
@@ -28,21 +27,16 @@ type Held =
   | { readonly kind: "body"; readonly bytes: Uint8Array }
   | { readonly kind: "end"; readonly trailers: HeaderList | null };
 
-export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, ClientBound {
+export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, PlaceHolder {
   readonly request: UpstreamRequest;
   readonly handler: UpstreamHandler;
   waitTimer: Timer | null = null;
   bodyState: BodyState;
   /** What opens its stream; null when the request cannot be encoded. */
   readonly head: Http2RequestHead | null;
-  /** Not whole numbers, so that the object keeps its shape when a time is set. */
-  stoppedAtMs = Number.NaN;
-  judgedAtMs = Number.NaN;
-  judgedBytes = 0;
-  behindMs = Number.NaN;
   uploadedBytes = 0;
-  /** Counts among those that wait for their clients, or did. */
-  #isClientBound = false;
+  /** Null as long as it has not waited for its client. */
+  #place: ClientPlace | null = null;
   isTouched = false;
   readCountAtStart = 0;
   #queue: CallQueue | null = null;
@@ -89,7 +83,7 @@ export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, ClientB
     this.#carrier = carrier;
     this.#stream = stream;
     stream.owner = this;
-    if (this.bodyState !== "whole") this.#startUpload(carrier);
+    if (this.bodyState !== "whole") this.#placeAt(carrier).startUpload();
     this.handler.onConnected();
   }
 
@@ -125,7 +119,7 @@ export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, ClientB
       return;
     }
     this.#isRequestEnded = true;
-    this.#endUpload();
+    this.#place?.endUpload();
     this.#requestTrailers = trailers ?? NO_TRAILERS;
     if (!this.#isPending) this.#endRequest(this.#stream);
   }
@@ -134,16 +128,14 @@ export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, ClientB
     if (this.#substitute !== null) return this.#substitute.pause();
     if (this.#stream === null || this.#isPaused) return;
     this.#isPaused = true;
-    this.#isClientBound = true;
-    this.stoppedAtMs = performance.now();
-    this.#carrier?.slowClients.readerStopped(this);
+    if (this.#carrier !== null) this.#placeAt(this.#carrier).stopReading();
   }
 
   resume(): void {
     if (this.#substitute !== null) return this.#substitute.resume();
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    this.#carrier?.slowClients.readerWentOn(this);
+    this.#place?.readOn();
     // Not from in here: the caller does not expect to be called back while it says this.
     if (this.#held.length > 0) setImmediate(deliverHeld, this);
     else this.#credit();
@@ -170,7 +162,7 @@ export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, ClientB
   responded({ status, headers, bodyLength }: Http2ResponseHead, isEnd: boolean): void {
     this.#hasHead = true;
     // The service talks while it listens: from here on it knows itself how long that may last.
-    this.#endUpload();
+    this.#place?.endUpload();
     const stream = this.#stream;
     if (this.request.isWebSocket && status < 300 && stream !== null) return this.#carrier?.upgrade(this, stream, headers as HeaderList);
     // These have none, whatever length they state (RFC 9110 §8.6).
@@ -232,7 +224,7 @@ export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, ClientB
     this.handler.onReadEnd();
   }
 
-  // ── ClientBound ────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── PlaceHolder ────────────────────────────────────────────────────────────────────────────────────────────────
 
   get isHeldUpByService(): boolean {
     return this.#isPending;
@@ -242,13 +234,9 @@ export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, ClientB
     this.fail("slow-client", detail);
   }
 
-  #startUpload({ slowClients }: StreamCarrier): void {
-    this.#isClientBound = true;
-    slowClients.uploadStarted(this);
-  }
-
-  #endUpload(): void {
-    if (this.#isClientBound) this.#carrier?.slowClients.uploadEnded(this);
+  #placeAt({ slowClients }: StreamCarrier): ClientPlace {
+    this.#place ??= new ClientPlace(slowClients, this);
+    return this.#place;
   }
 
   // ── Inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -310,7 +298,7 @@ export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, ClientB
     this.#pending?.clear();
     this.#pending = null;
     this.#held = [];
-    if (this.#isClientBound) this.#carrier?.slowClients.left(this);
+    this.#place?.leave();
     if (this.#stream !== null) this.#carrier?.release(this, this.#stream);
     return true;
   }

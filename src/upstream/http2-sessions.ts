@@ -41,7 +41,7 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
   #sessions: Http2Session[] = [];
   /** These serve what they have and count against no limit but that of open files: others must be able to take their place. */
   readonly #draining = new Set<Http2Session>();
-  readonly slowClients = new SlowClients();
+  readonly slowClients = new SlowClients(() => this.#uploadEnded());
   readonly #waiting = new WaitingCalls<Http2Call>();
   #reliefTimer: Timer | null = null;
   #isReliefDue = false;
@@ -314,6 +314,10 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
     const calls = this.#waiting.all();
     for (const call of calls) this.leave(call);
     for (const call of calls) call.failLater(code, detail);
+  }
+
+  #uploadEnded(): void {
+    if (this.#waiting.uploadCount > 0) this.#relieveSoon();
   }
 
   // ── Slow clients ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,15 +8,9 @@ import { performance } from "node:perf_hooks";
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
 
 /** A connection or a stream that carries an exchange. */
-export interface ClientBound {
-  /** `performance.now()` when its client stopped taking the answer. */
-  readonly stoppedAtMs: number;
+export interface PlaceHolder {
   /** Of the request's body, given to the service. */
   readonly uploadedBytes: number;
-  /** When its upload was last judged, or began (`performance.now()`); what had been given then; and by how much it was late. */
-  judgedAtMs: number;
-  judgedBytes: number;
-  behindMs: number;
   /** The service, not the client, is what the upload waits for at present. */
   readonly isHeldUpByService: boolean;
   /** Ends its exchange and gives its place back at once. */
@@ -28,41 +22,73 @@ const READER_PATIENCE_MS = 1_000;
 /** Each byte of an upload is due a millisecond after the one before; it may be late by so much. None of them counts ahead. */
 const UPLOAD_PATIENCE_MS = 2_000;
 
+/** What a connection or a stream tells of its client. Not whole numbers, so that the object keeps its shape when a time is set. */
+export class ClientPlace {
+  /** `performance.now()` when the client stopped taking the answer. */
+  stoppedAtMs = Number.NaN;
+  /** When the upload was last judged, or began; what had been given then; and by how much it was late. */
+  judgedAtMs = Number.NaN;
+  judgedBytes = 0;
+  behindMs = Number.NaN;
+  readonly holder: PlaceHolder;
+  readonly #all: SlowClients;
+  #isUploading = false;
+  #isStopped = false;
+
+  constructor(all: SlowClients, holder: PlaceHolder) {
+    this.#all = all;
+    this.holder = holder;
+  }
+
+  startUpload(): void {
+    this.#isUploading = true;
+    this.judgedAtMs = performance.now();
+    this.judgedBytes = this.holder.uploadedBytes;
+    this.behindMs = 0;
+    this.#all.uploading.add(this);
+  }
+
+  endUpload(): void {
+    if (!this.#isUploading) return;
+    this.#isUploading = false;
+    this.#all.uploading.delete(this);
+    this.#all.onUploadEnded();
+  }
+
+  stopReading(): void {
+    this.#isStopped = true;
+    this.stoppedAtMs = performance.now();
+    this.#all.stopped.add(this);
+  }
+
+  readOn(): void {
+    if (!this.#isStopped) return;
+    this.#isStopped = false;
+    this.#all.stopped.delete(this);
+  }
+
+  leave(): void {
+    this.endUpload();
+    this.readOn();
+  }
+}
+
 export class SlowClients {
-  readonly #uploads = new Set<ClientBound>();
+  readonly uploading = new Set<ClientPlace>();
   /** The one that stopped first is first. */
-  readonly #stopped = new Set<ClientBound>();
+  readonly stopped = new Set<ClientPlace>();
+  readonly onUploadEnded: () => void;
+
+  constructor(onUploadEnded: () => void) {
+    this.onUploadEnded = onUploadEnded;
+  }
 
   get uploads(): number {
-    return this.#uploads.size;
+    return this.uploading.size;
   }
 
   get count(): number {
-    return this.#uploads.size + this.#stopped.size;
-  }
-
-  uploadStarted(one: ClientBound): void {
-    one.judgedAtMs = performance.now();
-    one.judgedBytes = one.uploadedBytes;
-    one.behindMs = 0;
-    this.#uploads.add(one);
-  }
-
-  uploadEnded(one: ClientBound): void {
-    this.#uploads.delete(one);
-  }
-
-  readerStopped(one: ClientBound): void {
-    this.#stopped.add(one);
-  }
-
-  readerWentOn(one: ClientBound): void {
-    this.#stopped.delete(one);
-  }
-
-  left(one: ClientBound): void {
-    this.#uploads.delete(one);
-    this.#stopped.delete(one);
+    return this.uploading.size + this.stopped.size;
   }
 
   /** False: none is slow enough. */
@@ -74,36 +100,37 @@ export class SlowClients {
   cutUpload(): boolean {
     const slowest = this.#slowestUpload();
     if (slowest === null) return false;
-    this.#uploads.delete(slowest);
-    slowest.cutOff(`the body arrived slowly (${slowest.uploadedBytes} bytes so far) while others waited for the service`);
+    slowest.leave();
+    const { holder } = slowest;
+    holder.cutOff(`the body arrived slowly (${holder.uploadedBytes} bytes so far) while others waited for the service`);
     return true;
   }
 
   #cutReader(): boolean {
-    const [longest] = this.#stopped;
+    const [longest] = this.stopped;
     if (longest === undefined) return false;
     const stoppedMs = performance.now() - longest.stoppedAtMs;
     if (stoppedMs < READER_PATIENCE_MS) return false;
-    this.#stopped.delete(longest);
-    longest.cutOff(`the client took nothing for ${Math.round(stoppedMs)} ms while others waited for the service`);
+    longest.leave();
+    longest.holder.cutOff(`the client took nothing for ${Math.round(stoppedMs)} ms while others waited for the service`);
     return true;
   }
 
-  #slowestUpload(): ClientBound | null {
+  #slowestUpload(): ClientPlace | null {
     const nowMs = performance.now();
-    let slowest: ClientBound | null = null;
-    for (const one of this.#uploads) {
+    let slowest: ClientPlace | null = null;
+    for (const one of this.uploading) {
       judge(one, nowMs);
-      if (one.behindMs > (slowest?.behindMs ?? UPLOAD_PATIENCE_MS) && !one.isHeldUpByService) slowest = one;
+      if (one.behindMs > (slowest?.behindMs ?? UPLOAD_PATIENCE_MS) && !one.holder.isHeldUpByService) slowest = one;
     }
     return slowest;
   }
 }
 
 /** Asked ten times a second while others wait: a fast start does not pay for a long silence then. */
-function judge(one: ClientBound, nowMs: number): void {
-  const { uploadedBytes } = one;
-  const lateMs = one.isHeldUpByService ? 0 : nowMs - one.judgedAtMs;
+function judge(one: ClientPlace, nowMs: number): void {
+  const { uploadedBytes, isHeldUpByService } = one.holder;
+  const lateMs = isHeldUpByService ? 0 : nowMs - one.judgedAtMs;
   one.behindMs = Math.max(0, one.behindMs + lateMs - (uploadedBytes - one.judgedBytes));
   one.judgedAtMs = nowMs;
   one.judgedBytes = uploadedBytes;
