@@ -8,6 +8,7 @@ import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
 import { createAuditLog } from "./audit-log.js";
 import type { FirstConfiguration } from "./configuration/configuration-service.js";
 import type { KeeperLink } from "./keeper-client.js";
+import { adviseAboutHandshakes } from "./kernel-settings.js";
 import { addressLimitProblem } from "./open-files.js";
 import { PortUnavailable, probeListeners, probePort } from "./port-probe.js";
 import { type RunningGateway, startGateway } from "./running-gateway.js";
@@ -64,7 +65,8 @@ async function runUntilStopped(options: GatewayOptions, signals: StopSignals): P
   process.on("SIGHUP", reload);
   const signal = await Promise.race([signals.first, keeper?.retired ?? signals.first]);
   process.off("SIGHUP", reload);
-  if (signal !== "retired") keeper?.tellStopping();
+  if (signal === "retired") adviseAboutHandshakes(gateway.served.snapshot.listeners, log);
+  else keeper?.tellStopping();
   const { timeoutMs } = gateway.served.snapshot.drain;
   log.info({ signal, timeoutMs }, "draining");
   await gateway.stop(timeoutMs);

@@ -6,6 +6,7 @@
 import type { ListenerSpec, Snapshot } from "../engine/model/snapshot.js";
 import { bindKey } from "./bind-key.js";
 import type { Generation } from "./generation.js";
+import { adviseAboutHandshakes } from "./kernel-settings.js";
 import { PortUnavailable, probePort } from "./port-probe.js";
 import { resize } from "./publish.js";
 import type { WorkerHandle } from "./supervisor.js";
@@ -43,6 +44,7 @@ async function rollTo(pool: Pool, generation: Generation, former: Generation): P
     void pool.retire(first.worker);
     return failed(first.failure.message);
   }
+  adviseAboutHandshakes(former.snapshot.listeners, pool.options.log);
   // From here on, one that crashes is started again with the new snapshot.
   pool.generation = generation;
   pool.tellPorts();
