@@ -61,14 +61,7 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
   const builder = createRuntimeBuilder(createFilterPorts({ channel, served: () => served, log, metrics, keys, leases }));
   const source: { current: Runtime } = { current: builder.build(start.snapshot) };
   const onBug = (error: unknown): void => log.error({ err: error }, "bug: an exchange had to be given up");
-  const state = {
-    explain: createExplainGate(start.explainSecret, Date.now),
-    active: 0,
-    webSockets: new Set<never>(),
-    isDraining: false,
-    isClosing: false,
-  };
-  const gateway: Gateway = { connector, timers, observer, onBug, ...state };
+  const gateway: Gateway = { connector, timers, observer, onBug, ...gatewayState(start) };
   metrics.addReading(openWebSockets(gateway));
   const listeners = createListeners({ start, handles, source, gateway, metrics, sockets, addresses, log });
   const open = [...listeners.all.values()];
@@ -126,6 +119,11 @@ function takeOver(snapshot: Snapshot, builder: RuntimeBuilder, listeners: Gatewa
   const runtime = builder.build(snapshot);
   listeners.reload(snapshot.listeners);
   return runtime;
+}
+
+function gatewayState({ explainSecret }: StartMessage): Pick<Gateway, "explain" | "active" | "webSockets" | "isDraining" | "isClosing"> {
+  const explain = createExplainGate(explainSecret, Date.now);
+  return { explain, active: 0, webSockets: new Set(), isDraining: false, isClosing: false };
 }
 
 function openWebSockets({ webSockets }: Gateway): Reading {

@@ -55,6 +55,7 @@ ${extra}
       currentKeys: () => [],
       keeper: null,
       ticketKeys: () => "",
+      explainSecret: "",
       services: { lease: () => Promise.reject(new Error("none")), refreshKeys: async () => {}, recordMetrics: () => {} },
       metrics: createMetricsAggregator(),
       log: createProcessLog("test", { write: (line) => void log.push(line) }),
