@@ -21,8 +21,12 @@ export type UnreadableLine =
   | "not JSON"
   | "not an object"
   | "without listener, method, host or path"
-  | "with a host or path that the log has cut off";
+  | "with a host or path that the log has cut off"
+  | "with a method, host, path or query that no request has";
 
+/** Would end a line, or a part of one. */
+const NOT_IN_REQUEST_LINE = /[\s\x00]/;
+const LINE_BREAK = /[\r\n\x00]/;
 /** As the log marks what it has cut off. */
 const ELLIPSIS = "\u2026";
 
@@ -37,6 +41,9 @@ export function readLogLine(line: string): RecordedRequest | UnreadableLine {
   const { listener, method, host, path, query, route, error, sub, userAgent } = value as Readonly<Record<string, unknown>>;
   if (!isText(listener) || !isText(method) || !isText(host) || !isText(path)) return "without listener, method, host or path";
   if (path.endsWith(ELLIPSIS) || host.endsWith(ELLIPSIS)) return "with a host or path that the log has cut off";
+  if (NOT_IN_REQUEST_LINE.test(method + host + path) || (typeof query === "string" && NOT_IN_REQUEST_LINE.test(query))) {
+    return "with a method, host, path or query that no request has";
+  }
   return {
     listener,
     method,
@@ -46,7 +53,7 @@ export function readLogLine(line: string): RecordedRequest | UnreadableLine {
     route: typeof route === "string" ? route : null,
     error: typeof error === "string" ? error : "",
     subject: typeof sub === "string" ? sub : "",
-    userAgent: typeof userAgent === "string" ? userAgent : "",
+    userAgent: typeof userAgent === "string" && !LINE_BREAK.test(userAgent) ? userAgent : "",
   };
 }
 

@@ -2,11 +2,8 @@
  * Sends one request through the real exchange of the proxy, with nothing at either end: no socket in front, no service
  * behind. The service's answer is a plain 200, so that response filters run as well.
  */
-import { type PeerIdentity, RequestHead } from "../../engine/model/request.js";
+import type { RequestHead } from "../../engine/model/request.js";
 import type { ListenerSpec } from "../../engine/model/snapshot.js";
-import type { HeadPolicy, HeadVerdict } from "../../listeners/head-rules.js";
-import { gate } from "../../listeners/uws/gate.js";
-import { judgeHead } from "../../listeners/wire/request-rules.js";
 import { createAcceptor } from "../../proxy/acceptor.js";
 import type { Gateway } from "../../proxy/gateway.js";
 import type {
@@ -19,8 +16,8 @@ import type {
   UpstreamHandler,
   UpstreamRequest,
 } from "../../proxy/ports.js";
-import { schemeOf } from "./choose-listener.js";
 import type { DescribedRequest } from "./described-request.js";
+import { judgeRequest } from "./judge-request.js";
 import type { SimulatedRuntime } from "./simulated-runtime.js";
 import type { Trace } from "./trace.js";
 
@@ -50,7 +47,7 @@ export function sendThrough(
   request: DescribedRequest,
   trace: Trace,
 ): Outcome | Promise<Outcome> {
-  const verdict = judge(listener, request);
+  const verdict = judgeRequest(listener, request);
   const { head } = verdict;
   simulated.traces.set(head, trace);
   const ends = new Ends();
@@ -62,42 +59,6 @@ export function sendThrough(
     return ends.conclude(head, trace);
   };
   return ends.isSettled ? conclude() : ends.settled().then(conclude);
-}
-
-/** As the listener would, before the proxy hears of it. */
-function judge(listener: ListenerSpec, request: DescribedRequest): HeadVerdict {
-  const { limits, hardening } = listener;
-  const policy: HeadPolicy = {
-    scheme: schemeOf(listener),
-    maxBodyBytes: limits.maxBodyBytes,
-    maxHeaderBytes: limits.maxHeaderBytes,
-    refuseUnderscoreHeaders: hardening.refuseUnderscoreHeaders,
-  };
-  const { method, path, query, authority, headers, address } = request;
-  if (listener.wire === null) {
-    const verdict = gate(method, path, query, ["host", authority, ...headers], policy);
-    verdict.head.remoteAddress = address;
-    return verdict;
-  }
-  const head = new RequestHead(method, policy.scheme, authority, path, query, headers.map(bytesOf));
-  const peer = listener.wire.tls?.clientAuth == null ? null : peerOf(request.identity);
-  return judgeHead(head, { address, localAuthority: authority, peer, isMisdirected: () => false }, policy);
-}
-
-function bytesOf(text: string): string {
-  return Buffer.from(text, "utf8").toString("latin1");
-}
-
-function peerOf(identity: string | null): PeerIdentity | null {
-  if (identity === null) return null;
-  const isUri = identity.includes("://");
-  return {
-    subject: `CN=${identity}`,
-    dnsNames: isUri ? [] : [identity.toLowerCase()],
-    uris: isUri ? [identity] : [],
-    spiffeId: identity.startsWith("spiffe://") ? identity : "",
-    fingerprint: "",
-  };
 }
 
 const NEVER: Timer = { arm: () => undefined, cancel: () => undefined };
@@ -158,7 +119,8 @@ class Ends implements Gateway, Downstream, Connector, Observer {
   onAccept(): void {}
 
   start(_target: unknown, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
-    this.#upstream = request;
+    // Of the hop-by-hop fields the one that says something of the request (RFC 9110 §10.1.4).
+    this.#upstream = request.acceptsTrailers ? { ...request, headers: [...request.headers, "te", "trailers"] } : request;
     this.#handler = handler;
     this.#onSettled?.();
     return DEAF_CALL;
