@@ -158,12 +158,22 @@ describe("the simulation", () => {
     for (let i = 0; i < decision.responseHeaders.length; i += 2) {
       assert.equal(observed.headers.get(decision.responseHeaders[i] as string), decision.responseHeaders[i + 1], what);
     }
-    const line = await eventually(() => logLines(gateway.stdout())[logged], "its line in the log");
-    logged++;
-    assert.deepEqual([line["route"], line["error"]], [decision.route, decision.error], what);
+    expectedLines.push([decision.route, decision.error]);
     return `${decision.route || "-"} ${decision.verdict} ${decision.status}`;
   }
-  let logged = 0;
+  const expectedLines: [route: string, error: string][] = [];
+
+  /** One line per request, in their order: each was answered before the next was sent. */
+  async function compareLog(): Promise<void> {
+    const lines = await eventually(() => {
+      const written = logLines(gateway.stdout());
+      return written.length >= expectedLines.length ? written : null;
+    }, "all lines in the log");
+    assert.deepEqual(
+      lines.map(({ route, error }) => [route, error]),
+      expectedLines,
+    );
+  }
 
   function sorted(headers: readonly string[]): string {
     return fieldsText("", headers);
@@ -234,6 +244,7 @@ describe("the simulation", () => {
       await compare({ listener: "uws", method: "GET", host: "api.example", target: "/app", headers: [["x_odd", "1"]] }),
       "- refused 400",
     );
+    await compareLog();
   });
 
   it("is what the gateway does, for requests that nobody has thought of", async () => {
