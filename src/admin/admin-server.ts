@@ -2,21 +2,19 @@
  * The admin HTTP server of the primary, on TCP and, when configured, on a Unix socket: puts endpoints, access, audit and sockets
  * together. What is said comes from AdminViews.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import type { AdminSpec, AdminTokenSpec } from "../engine/model/snapshot.js";
-import { createJudge, type Door, isLoopbackHost } from "./access.js";
+import type { AdminSpec } from "../engine/model/snapshot.js";
+import { createJudge, isLoopbackHost, type Judge } from "./access.js";
 import { json } from "./answers.js";
-import { type AuditTrail, limitStrangers } from "./audit.js";
+import { type AuditTrail, type LimitedAudit, limitStrangers } from "./audit.js";
 import { configurationEndpoints } from "./configuration-endpoints.js";
-import { type Connections, trackConnections } from "./connections.js";
+import { type DoorParts, type OpenDoor, openAddress, openSocket } from "./doors.js";
 import { type Endpoint, endpoint } from "./endpoint.js";
 import { openApiDocument } from "./openapi.js";
-import { createRequestHandler, type RequestHandler } from "./request-handler.js";
+import { createRequestHandler } from "./request-handler.js";
 import { createRouter } from "./router.js";
 import { anyJson } from "./schemas.js";
 import { statusEndpoints } from "./status-endpoints.js";
-import { type BoundSocket, listenOnSocket } from "./unix-socket.js";
+import { AdminUnavailable } from "./unavailable.js";
 import type { AdminViews } from "./views.js";
 
 export interface AdminServerOptions extends AdminSpec {
@@ -29,66 +27,108 @@ export interface AdminServerOptions extends AdminSpec {
 }
 
 export interface AdminServer {
-  /** Rejects when an address or the socket cannot be bound, or the address is not loopback and there is no token. */
+  /** Rejects with AdminUnavailable when an address or the socket cannot be had, or the address is not loopback and there is no token. */
   listen(): Promise<{ readonly port: number }>;
-  /** For requests from now on. The new tokens must suit the address, as `listen` demands. */
-  setTokens(tokens: readonly AdminTokenSpec[]): void;
-  /** Accepts no more at once; requests in flight have a few seconds to be answered. */
+  /** What does not change stays open. Rejects as `listen` does, and everything is as before then. */
+  move(next: AdminSpec): Promise<{ readonly port: number }>;
+  /** Accepts no more at once; requests in flight have a few seconds to be answered. May be called again. */
   close(): Promise<void>;
 }
 
-const LIMITS = {
-  headersTimeout: 5_000,
-  requestTimeout: 60_000,
-  keepAliveTimeout: 60_000,
-  maxHeaderSize: 8 * 1024,
-  /** How late the first two may be noticed. */
-  connectionsCheckingInterval: 1_000,
-} as const;
-const MAX_CONNECTIONS = 100;
-const CLOSE_GRACE_MS = 5_000;
-
 export function createAdminServer(options: AdminServerOptions): AdminServer {
-  const { bind, socketPath, views, audit, onError = () => undefined } = options;
-  const isLoopback = isLoopbackHost(bind.host);
-  const limitedAudit = limitStrangers(audit);
-  let judge = createJudge(options.tokens);
-  const handler = createRequestHandler({
-    router: createRouter(adminEndpoints(options)),
-    judge: () => judge,
-    audit: limitedAudit,
-    servedVersion: () => views.info().snapshotVersion,
-    onError,
-  });
-  const tcp = createDoor(isLoopback ? "loopback" : "network", handler, onError);
-  const unix = socketPath === "" ? null : createDoor("socket", handler, onError);
-  let bound: BoundSocket | null = null;
+  return new Doors(options);
+}
 
-  return {
-    async listen() {
-      if (!isLoopback && options.tokens.length === 0) {
-        throw new Error(`admin: ${bind.host} is not a loopback address: a token is required`);
-      }
-      await bindServer(tcp.server, bind);
-      try {
-        bound = unix === null ? null : await listenOnSocket(unix.server, socketPath);
-      } catch (error) {
-        await tcp.connections.close(0);
-        throw error;
-      }
-      return { port: (tcp.server.address() as AddressInfo).port };
-    },
-    setTokens(tokens) {
-      if (!isLoopback && tokens.length === 0) throw new Error("admin: a token is required");
-      judge = createJudge(tokens);
-    },
-    async close() {
-      bound?.remove();
-      bound = null;
-      await Promise.all([tcp.connections.close(CLOSE_GRACE_MS), unix?.connections.close(CLOSE_GRACE_MS)]);
-      limitedAudit.flush();
-    },
-  };
+class Doors implements AdminServer {
+  readonly #parts: DoorParts;
+  readonly #audit: LimitedAudit;
+  #spec: AdminSpec;
+  #judge: Judge;
+  #address: OpenDoor | null = null;
+  #socket: OpenDoor | null = null;
+
+  constructor(options: AdminServerOptions) {
+    const { views, audit, onError = () => undefined } = options;
+    this.#spec = options;
+    this.#judge = createJudge(options.tokens);
+    this.#audit = limitStrangers(audit);
+    const handler = createRequestHandler({
+      router: createRouter(adminEndpoints(options)),
+      judge: () => this.#judge,
+      audit: this.#audit,
+      servedVersion: () => views.info().snapshotVersion,
+      onError,
+    });
+    this.#parts = { handler, onError };
+  }
+
+  async listen(): Promise<{ readonly port: number }> {
+    const { bind, socketPath } = this.#spec;
+    requireToken(this.#spec);
+    const address = await openAddress(bind, this.#parts);
+    try {
+      this.#socket = await this.#openSocket(socketPath);
+    } catch (error) {
+      void address.close();
+      throw error;
+    }
+    this.#address = address;
+    return { port: address.port };
+  }
+
+  async move(next: AdminSpec): Promise<{ readonly port: number }> {
+    requireToken(next);
+    const [oldAddress, oldSocket, old] = [this.#address, this.#socket, this.#spec];
+    const hasSocketMoved = next.socketPath !== old.socketPath;
+    const socket = hasSocketMoved ? await this.#openSocket(next.socketPath) : oldSocket;
+    try {
+      this.#address = isSameAddress(next, old) ? oldAddress : await this.#moveAddress(next.bind);
+    } catch (error) {
+      if (hasSocketMoved) void socket?.close();
+      throw error;
+    }
+    if (hasSocketMoved) void oldSocket?.close();
+    this.#socket = socket;
+    this.#judge = createJudge(next.tokens);
+    this.#spec = next;
+    return { port: this.#address?.port ?? 0 };
+  }
+
+  async close(): Promise<void> {
+    const doors = [this.#address, this.#socket];
+    [this.#address, this.#socket] = [null, null];
+    await Promise.all(doors.map((door) => door?.close()));
+    this.#audit.flush();
+  }
+
+  async #openSocket(path: string): Promise<OpenDoor | null> {
+    return path === "" ? null : await openSocket(path, this.#parts);
+  }
+
+  /** 127.0.0.1 and 0.0.0.0 cannot share a port: then the old address is given up first, and taken again if the new one is not to be had. */
+  async #moveAddress(bind: AdminSpec["bind"]): Promise<OpenDoor> {
+    const { bind: oldBind } = this.#spec;
+    const overlaps = bind.port !== 0 && bind.port === this.#address?.port;
+    const closed = this.#address;
+    if (overlaps) void closed?.close();
+    try {
+      const opened = await openAddress(bind, this.#parts);
+      if (!overlaps) void closed?.close();
+      return opened;
+    } catch (error) {
+      if (overlaps) this.#address = await openAddress({ ...oldBind, port: bind.port }, this.#parts);
+      throw error;
+    }
+  }
+}
+
+function requireToken({ bind, tokens }: AdminSpec): void {
+  if (isLoopbackHost(bind.host) || tokens.length > 0) return;
+  throw new AdminUnavailable(`admin: ${bind.host} is not a loopback address: a token is required`);
+}
+
+function isSameAddress({ bind: a }: AdminSpec, { bind: b }: AdminSpec): boolean {
+  return a.host === b.host && a.port === b.port;
 }
 
 /** Every endpoint, the description of all of them included. */
@@ -106,34 +146,4 @@ export function adminEndpoints({ views, audit, version }: Pick<AdminServerOption
     }),
   );
   return endpoints;
-}
-
-interface DoorServer {
-  readonly server: Server;
-  readonly connections: Connections;
-}
-
-function createDoor(door: Door, handler: RequestHandler, onError: (error: unknown) => void): DoorServer {
-  const server = createServer(LIMITS);
-  const connections = trackConnections(server, MAX_CONNECTIONS);
-  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    connections.begin(request, response);
-    handler(request, response, door).catch((error: unknown) => {
-      onError(error);
-      response.destroy();
-    });
-  };
-  // The body reader says when to continue: not before it is known that the caller may ask.
-  server.on("request", onRequest).on("checkContinue", onRequest);
-  return { server, connections };
-}
-
-function bindServer(server: Server, { host, port }: AdminSpec["bind"]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host.replace(/^\[(.*)\]$/, "$1"), () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
 }

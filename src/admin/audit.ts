@@ -36,8 +36,13 @@ export interface AuditTrail {
 const WINDOW_MS = 60_000;
 const MAX_STRANGERS_PER_WINDOW = 20;
 
+export interface LimitedAudit extends AuditTrail {
+  /** Tells of what was left out so far. */
+  flush(): void;
+}
+
 /** Entries of callers that are none of ours pass up to a number per minute; the rest is told of when the minute is over. */
-export function limitStrangers(trail: AuditTrail, nowMs: () => number = Date.now): AuditTrail & { flush(): void } {
+export function limitStrangers(trail: AuditTrail, nowMs: () => number = Date.now): LimitedAudit {
   let [windowEndMs, recorded, suppressed] = [0, 0, 0];
   let last: AuditEntry | null = null;
   const flush = (): void => {

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, linkSync, lstatSync, renameSync, type Stats, statSync, unlinkSync } from "node:fs";
 import { connect, type Server } from "node:net";
 import { dirname, join } from "node:path";
+import { AdminUnavailable } from "./unavailable.js";
 
 export interface BoundSocket {
   /** Takes the file away, unless it is somebody else's by now. */
@@ -31,13 +32,11 @@ export async function listenOnSocket(server: Server, path: string): Promise<Boun
     return { remove: () => removeOwn(path, own) };
   } catch (error) {
     server.close();
-    throw error instanceof InTheWay ? error : new Error(`admin.socket: cannot make ${path}: ${linkReason(error)}`);
+    throw error instanceof AdminUnavailable ? error : new AdminUnavailable(`admin.socket: cannot make ${path}: ${linkReason(error)}`);
   } finally {
     removeQuietly(firstPath);
   }
 }
-
-class InTheWay extends Error {}
 
 function linkReason(error: unknown): string {
   return codeOf(error) === "EEXIST" ? "another process was faster" : codeOf(error);
@@ -56,14 +55,14 @@ function requireFolder(folder: string): void {
       `admin.socket: the folder ${folder} ${codeOf(error) === "ENOENT" ? "does not exist" : `cannot be used: ${codeOf(error)}`}`,
     );
   }
-  if (!status.isDirectory()) throw new Error(`admin.socket: ${folder} is not a folder`);
+  if (!status.isDirectory()) throw new AdminUnavailable(`admin.socket: ${folder} is not a folder`);
 }
 
 async function removeStale(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
-  if (!found.isSocket()) throw new InTheWay(`admin.socket: ${path} exists and is not a socket`);
-  if (await isListenedTo(path)) throw new InTheWay(`admin.socket: ${path} is in use by another process`);
+  if (!found.isSocket()) throw new AdminUnavailable(`admin.socket: ${path} exists and is not a socket`);
+  if (await isListenedTo(path)) throw new AdminUnavailable(`admin.socket: ${path} is in use by another process`);
   takeAway(path, found);
 }
 
@@ -102,7 +101,8 @@ function isRefusal(error: NodeJS.ErrnoException): boolean {
 /** Binding is synchronous, so no other file of this thread is made under this mask. */
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const fail = (error: Error): void => reject(new Error(`admin.socket: cannot make a socket in ${dirname(path)}: ${codeOf(error)}`));
+    const fail = (error: Error): void =>
+      reject(new AdminUnavailable(`admin.socket: cannot make a socket in ${dirname(path)}: ${codeOf(error)}`));
     server.once("error", fail);
     const mask = process.umask(0o177);
     try {

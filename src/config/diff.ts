@@ -37,7 +37,7 @@ function prepare(document: LoadedDocument): Side {
 function groupContents({ contents }: LoadedDocument): Map<string, Map<string, string>> {
   const groups = new Map<string, Map<string, string>>();
   for (const [path, digest] of contents) {
-    const [, prefix = "", rest = ""] = /^(.*?\]|[^.]+)\.(.*)$/.exec(path) ?? [];
+    const [, prefix = "", rest = ""] = /^((?:listeners|routes|services|providers\.jwt)\[\d+\]|[^.]+)\.(.*)$/.exec(path) ?? [];
     const group = groups.get(prefix) ?? new Map<string, string>();
     groups.set(prefix, group.set(rest, digest));
   }

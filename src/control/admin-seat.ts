@@ -30,6 +30,8 @@ export function createAdminSeat(create: (spec: AdminSpec) => AdminServer): Admin
 interface Taken {
   readonly server: AdminServer;
   readonly spec: AdminSpec;
+  /** Of the specification, as the server was told: with the port that the system chose, when it is to stay. */
+  readonly bind: AdminSpec["bind"];
 }
 
 class Seat implements AdminSeat {
@@ -42,9 +44,10 @@ class Seat implements AdminSeat {
   }
 
   async open(spec: AdminSpec, port = 0): Promise<void> {
-    const server = this.#create(spec.bind.port === 0 ? { ...spec, bind: { ...spec.bind, port } } : spec);
+    const bind = spec.bind.port === 0 ? { ...spec.bind, port } : spec.bind;
+    const server = this.#create({ ...spec, bind });
     this.port = (await server.listen()).port;
-    this.#taken = { server, spec };
+    this.#taken = { server, spec, bind };
   }
 
   async openPatiently(spec: AdminSpec, port = 0): Promise<void> {
@@ -68,41 +71,20 @@ class Seat implements AdminSeat {
   }
 
   async move(spec: AdminSpec): Promise<string | null> {
-    const taken = this.#taken;
-    if (taken === null || isSame(taken.spec, spec)) return null;
-    if (isSamePlace(taken.spec, spec)) {
-      taken.server.setTokens(spec.tokens);
-      this.#taken = { server: taken.server, spec };
+    if (this.#taken === null) return null;
+    const { server, spec: former } = this.#taken;
+    const isSameBind = former.bind.host === spec.bind.host && former.bind.port === spec.bind.port;
+    const bind = isSameBind ? this.#taken.bind : spec.bind;
+    try {
+      this.port = (await server.move({ ...spec, bind })).port;
+      this.#taken = { server, spec, bind };
       return null;
+    } catch (error) {
+      return (error as Error).message;
     }
-    return await this.#moveFrom(taken, spec);
   }
 
   async close(): Promise<void> {
     await this.#taken?.server.close();
   }
-
-  /** Two cannot listen on one address: when the places overlap, the new one follows the old one at once. */
-  async #moveFrom(taken: Taken, spec: AdminSpec): Promise<string | null> {
-    const overlaps = isSame(taken.spec.bind, spec.bind) || (taken.spec.socketPath !== "" && taken.spec.socketPath === spec.socketPath);
-    const { port } = this;
-    if (overlaps) void taken.server.close();
-    try {
-      // A port that the system chose is kept.
-      await this.open(spec, isSame(taken.spec.bind, spec.bind) ? port : 0);
-    } catch (error) {
-      if (overlaps) await this.open(taken.spec, port);
-      return (error as Error).message;
-    }
-    if (!overlaps) void taken.server.close();
-    return null;
-  }
-}
-
-function isSamePlace(a: AdminSpec, b: AdminSpec): boolean {
-  return isSame(a.bind, b.bind) && a.socketPath === b.socketPath;
-}
-
-function isSame(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

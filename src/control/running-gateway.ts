@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { AuditTrail } from "../admin/audit.js";
+import { AdminUnavailable } from "../admin/unavailable.js";
 import type { UpgradeResult } from "../admin/views.js";
 import type { AdminSpec, Snapshot } from "../engine/model/snapshot.js";
 import { createMemoryLimitStore, type LimitStore } from "../limits/lease-store.js";
@@ -126,14 +127,23 @@ class Running implements RunningGateway {
   async #bringUp(admin: AdminSpec): Promise<WorkerFailure | null> {
     const { keeper } = this.#parts;
     if (keeper?.predecessor == null) {
-      await this.#admin.open(admin);
-      return await this.pool.start();
+      return (await this.#openAdmin(admin)) ?? (await this.pool.start());
     }
     const failure = await this.pool.start();
     if (failure !== null) return failure;
     await keeper.takeOver();
     await this.#admin.openPatiently(admin, adminPortOf(keeper.predecessor));
     return null;
+  }
+
+  async #openAdmin(admin: AdminSpec): Promise<WorkerFailure | null> {
+    try {
+      await this.#admin.open(admin);
+      return null;
+    } catch (error) {
+      if (!(error instanceof AdminUnavailable)) throw error;
+      return { message: error.message, isUnavailable: true };
+    }
   }
 
   reload(): void {

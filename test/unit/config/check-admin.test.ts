@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { loadConfig } from "../../../src/config/index.js";
+import { diffDocuments, loadConfig } from "../../../src/config/index.js";
 import { accept, MINIMAL, refuse, temporaryDirectory } from "./fixtures.js";
 
 const [FIRST, SECOND] = ["0123456789abcdef-first", "0123456789abcdef-second"];
@@ -95,4 +95,25 @@ test("a relative socket path starts at the document, and its place does not chan
   assert.ok(first?.ok && second?.ok);
   assert.equal(first.snapshot.admin.socketPath, join(one, "run/a.sock"));
   assert.equal(first.snapshot.version, second.snapshot.version);
+});
+
+test("tokens that change are told of without showing them, or what could be guessed from", (context) => {
+  const load = (token: string, named: string) => {
+    const text = `${MINIMAL}admin: { token: { file: token }, tokens: [{ name: ci, token: { file: named } }, { name: cd, token: ${named}-x }] }`;
+    const directory = temporaryDirectory(context, { "w.yaml": text, token, named });
+    const result = loadConfig(join(directory, "w.yaml"), { env: {} });
+    assert.ok(result.ok);
+    return result.document;
+  };
+  const [change, ...others] = diffDocuments(load(FIRST, `${FIRST}-1`), load(SECOND, `${SECOND}-2`));
+  assert.deepEqual(others, []);
+  const hidden = { before: "[redacted]", after: "[redacted]" };
+  assert.deepEqual(
+    change?.fields.toSorted((a, b) => a.path.localeCompare(b.path)),
+    [
+      { path: "token", ...hidden },
+      { path: "tokens[0].token", ...hidden },
+      { path: "tokens[1].token", ...hidden },
+    ],
+  );
 });
