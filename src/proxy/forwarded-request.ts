@@ -3,9 +3,9 @@
  * strangers' forwarding claims go, ours are added, Via grows by us, a broken trace context goes. Runs before routing,
  * so that no route can be chosen by a header that will not be believed.
  */
-import { randomUUID } from "node:crypto";
 import type { HeaderList, RequestHead } from "../engine/model/request.js";
 import { EXPLAIN_FIELD } from "./explain-field.js";
+import { newRequestId } from "./request-ids.js";
 import type { ListenerRuntime } from "./runtime.js";
 import { traceIdOf } from "./trace-context.js";
 import { clientAddressFrom } from "./trusted-peers.js";
@@ -79,7 +79,7 @@ export function prepareRequest(head: RequestHead, listener: ListenerRuntime, via
   const named = namedByConnection(given.connection);
   const headers = named.size === 0 ? kept : withoutNamed(kept, named);
 
-  const requestId = USABLE_REQUEST_ID.test(given.requestId) ? given.requestId : randomUUID();
+  const requestId = USABLE_REQUEST_ID.test(given.requestId) ? given.requestId : newRequestId();
   const peer = head.remoteAddress;
   headers.push(
     "x-forwarded-for",

@@ -12,6 +12,19 @@ export function isDangerous(text: string): boolean {
   return DANGEROUS.test(text);
 }
 
+/** Names repeat endlessly: those seen before are not looked at again. Bounded; what does not fit is looked at every time. */
+const goodNames = new Set<string>();
+const MAX_GOOD_NAMES = 1024;
+const MAX_GOOD_NAME_LENGTH = 64;
+
+export function isDangerousName(name: string): boolean {
+  if (goodNames.has(name)) return false;
+  if (DANGEROUS.test(name)) return true;
+  // A copy: the name may be a slice that would keep all of its head alive.
+  if (goodNames.size < MAX_GOOD_NAMES && name.length <= MAX_GOOD_NAME_LENGTH) goodNames.add(`:${name}`.slice(1));
+  return false;
+}
+
 /** The lines of the fields that `isWanted`, or null when one cannot be sent. */
 export function encodeFields(headers: readonly string[], isWanted: (field: FieldName) => boolean): string | null {
   let lines = "";

@@ -2,7 +2,7 @@
  * Requests, as a client writes them: the head as one latin1 string. Framing fields come from the request's length alone,
  * never from its headers.
  */
-import { isDangerous } from "./outgoing-fields.js";
+import { isDangerous, isDangerousName } from "./outgoing-fields.js";
 
 /** What goes out. Header values are byte strings: one char per byte. */
 export interface OutgoingRequest {
@@ -37,7 +37,7 @@ export function encodeRequestHead(request: OutgoingRequest, webSocketKey = ""): 
     const name = headers[i] as string;
     const value = headers[i + 1] as string;
     // One by one: on short flat strings this is cheaper than any scan of the whole head.
-    if (isDangerous(name) || isDangerous(value)) return null;
+    if (isDangerousName(name) || isDangerous(value)) return null;
     head += `${name}: ${value}\r\n`;
   }
   if (webSocketKey === "" && request.acceptsTrailers) head += TRAILERS_ACCEPTED;
