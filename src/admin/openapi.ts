@@ -48,8 +48,8 @@ function pathParameters({ path }: Endpoint): JsonObject[] {
     name,
     in: "path",
     required: true,
-    description: "A version, a unique beginning of one (at least 4 digits), or a sequence.",
-    schema: { type: "string", pattern: "^[A-Za-z0-9._-]{1,64}$" },
+    description: "A version, a unique beginning of one (at least 4 digits), a sequence, or ~1 for the one before the newest.",
+    schema: { type: "string", pattern: "^[A-Za-z0-9._~-]{1,64}$" },
   }));
 }
 

@@ -9,8 +9,8 @@ export type Found =
 
 export type Router = (method: string, path: string) => Found;
 
-/** Of a `{parameter}`: versions, beginnings of them, and sequences. */
-const PARAMETER = "[A-Za-z0-9._-]{1,64}";
+/** Of a `{parameter}`: versions, beginnings of them, sequences, and `~1` for the one before the newest. */
+const PARAMETER = "[A-Za-z0-9._~-]{1,64}";
 
 export function createRouter(endpoints: readonly Endpoint[]): Router {
   const patterns = endpoints.map((endpoint) => ({ endpoint, pattern: patternOf(endpoint.path) }));

@@ -135,8 +135,8 @@ export const applyBody = z.strictObject({
 export const rollbackBody = z.strictObject({
   version: z
     .string()
-    .regex(/^[A-Za-z0-9._-]{1,64}$/)
-    .describe("A version, a unique beginning of one, or a sequence."),
+    .regex(/^#?[A-Za-z0-9._~-]{1,64}$/)
+    .describe("A version, a unique beginning of one, a sequence (12 or #12), or ~1 for the one before the newest."),
   note,
 });
 export const checkBody = z.strictObject({ texts });

@@ -16,6 +16,23 @@ export interface CommandText {
   /** Flag and what it does, in the order shown. */
   readonly flags: readonly (readonly [flag: string, meaning: string])[];
   readonly examples: readonly string[];
+  /** What stands beside the flags, for shell completion: file names (the default), one of these words, or nothing. */
+  readonly words?: "files" | readonly string[];
+}
+
+/** What a command's module exports beside its function; help and shell completion are made of it. */
+export interface CommandShape {
+  readonly FLAGS: Flags;
+  readonly TEXT: CommandText;
+}
+
+/** Takes what follows the command's name, returns the exit code. */
+export type CommandMain = (args: string[]) => Promise<number>;
+
+export interface Command {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<{ readonly main: CommandMain; readonly shape: CommandShape }>;
 }
 
 type ParsedValues<F extends Flags> = ReturnType<typeof parseArgs<{ args: string[]; options: F; allowPositionals: true }>>["values"];

@@ -3,35 +3,54 @@
  * are called: help and tokens need none of the gateway's code.
  */
 import { nearest } from "../config/hints.js";
+import type { Command, CommandMain, CommandShape } from "./command-line.js";
 import { EXIT, EXIT_CODES_HELP } from "./exit-codes.js";
 import { readVersion } from "./package-root.js";
 
-interface Command {
-  readonly summary: string;
-  /** Takes what follows the command's name, returns the exit code. */
-  load(): Promise<(args: string[]) => Promise<number>>;
+/** The module exports a function of the command's name, and its `FLAGS` and `TEXT`. */
+function command<N extends string>(
+  name: N,
+  summary: string,
+  load: () => Promise<CommandShape & Readonly<Record<N, CommandMain>>>,
+): Command {
+  return {
+    name,
+    summary,
+    async load() {
+      const module = await load();
+      return { main: module[name], shape: module };
+    },
+  };
 }
 
-const COMMANDS: Readonly<Record<string, Command>> = {
-  run: { summary: "run the gateway", load: async () => (await import("./run.js")).run },
-  check: { summary: "report every problem of a configuration", load: async () => (await import("./check.js")).check },
-  explain: { summary: "say what would become of a request, and why", load: async () => (await import("./explain.js")).explain },
-  test: { summary: "run route tests against a configuration", load: async () => (await import("./test.js")).test },
-  plan: { summary: "show what a new configuration changes", load: async () => (await import("./plan.js")).plan },
-  status: { summary: "show what a running gateway serves", load: async () => (await import("./status.js")).status },
-  reload: { summary: "make a running gateway read its configuration", load: async () => (await import("./reload.js")).reload },
-  apply: { summary: "send a configuration to a running gateway", load: async () => (await import("./apply.js")).apply },
-  history: { summary: "list the versions a running gateway remembers", load: async () => (await import("./history.js")).history },
-  rollback: { summary: "serve a version again", load: async () => (await import("./rollback.js")).rollback },
-  upgrade: { summary: "let the program on disk take over", load: async () => (await import("./upgrade.js")).upgrade },
-  "explain-token": {
-    summary: "print a value that asks for explanations",
-    load: async () => (await import("./explain-token.js")).explainToken,
-  },
-  certs: { summary: "make development certificates", load: async () => (await import("./certs.js")).certs },
-  token: { summary: "print a development token", load: async () => (await import("./token.js")).token },
-  quickstart: { summary: "run the example gateway with demo services", load: async () => (await import("./quickstart.js")).quickstart },
-};
+/** In the order of help. */
+export const COMMANDS: readonly Command[] = [
+  command("run", "run the gateway", () => import("./run.js")),
+  command("check", "report every problem of a configuration", () => import("./check.js")),
+  command("diff", "compare two configurations, object by object", () => import("./diff.js")),
+  command("explain", "say what would become of a request, and why", () => import("./explain.js")),
+  command("test", "run route tests against a configuration", () => import("./test.js")),
+  command("plan", "show what a new configuration changes", () => import("./plan.js")),
+  command("status", "show what a running gateway serves", () => import("./status.js")),
+  command("reload", "make a running gateway read its configuration", () => import("./reload.js")),
+  command("apply", "send a configuration to a running gateway", () => import("./apply.js")),
+  command("history", "list the versions a running gateway remembers", () => import("./history.js")),
+  command("rollback", "serve a version again", () => import("./rollback.js")),
+  command("upgrade", "let the program on disk take over", () => import("./upgrade.js")),
+  command("explain-token", "print a value that asks for explanations", async () => {
+    const module = await import("./explain-token.js");
+    return { ...module, "explain-token": module.explainToken };
+  }),
+  command("certs", "make development certificates", () => import("./certs.js")),
+  command("token", "print a development token", () => import("./token.js")),
+  command("quickstart", "run the example gateway with demo services", () => import("./quickstart.js")),
+  command("completion", "print a script that completes commands in a shell", async () => {
+    const module = await import("./completion.js");
+    return { ...module, completion: (args: string[]) => module.completion(args, COMMANDS) };
+  }),
+];
+
+const NAMES = COMMANDS.map(({ name }) => name);
 
 /** Runs the command that `args` names; the returned number is the exit code. */
 export async function dispatch(args: string[]): Promise<number> {
@@ -44,14 +63,14 @@ export async function dispatch(args: string[]): Promise<number> {
 }
 
 async function dispatchCommand(name: string, args: string[]): Promise<number> {
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command === undefined) return refuseUnknown(name);
-  const run = await command.load();
-  return await run(args);
+  const found = COMMANDS.find((each) => each.name === name);
+  if (found === undefined) return refuseUnknown(name);
+  const { main } = await found.load();
+  return await main(args);
 }
 
 function refuseUnknown(name: string): number {
-  const near = nearest(name, Object.keys(COMMANDS));
+  const near = nearest(name, NAMES);
   const what = name.startsWith("-") ? "option" : "command";
   const hint = near === null ? "" : ` (did you mean "${near}"?)`;
   process.stderr.write(`windrose: unknown ${what} "${name}"${hint}\nTry: windrose --help\n`);
@@ -64,7 +83,7 @@ function printVersion(): number {
 }
 
 function printOverview(to: NodeJS.WritableStream, code: number): number {
-  const commands = Object.entries(COMMANDS).map(([name, command]) => `  ${name.padEnd(15)}${command.summary}`);
+  const commands = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(15)}${summary}`);
   to.write(
     [
       "Windrose: one gateway for all four directions.",

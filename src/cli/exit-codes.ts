@@ -8,6 +8,8 @@ export const EXIT = {
   usage: 64,
   /** A port is taken or an address cannot be bound; a gateway cannot be reached. */
   unavailable: 69,
+  /** A file cannot be written. */
+  cannotCreate: 73,
   /** The gateway wants another token. */
   notPermitted: 77,
   /** The configuration does not compile. */
@@ -20,5 +22,6 @@ export const EXIT_CODES_HELP = `Exit codes:
    2  something differs, or a route test failed
   64  the command line is wrong
   69  a port is taken, an address cannot be bound, or the gateway cannot be reached
+  73  a file cannot be written
   77  not permitted
   78  the configuration has problems`;

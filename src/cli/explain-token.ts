@@ -26,6 +26,7 @@ the value can see that, so it lives for a short time only.`,
     ["-h, --help", "show this text"],
   ],
   examples: ['curl -H "x-windrose-explain: $(windrose explain-token)" -i https://localhost:8443/orders/1'],
+  words: [],
 };
 
 const [MIN_TTL_MS, MAX_TTL_MS] = [1000, 3_600_000];

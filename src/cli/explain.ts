@@ -10,14 +10,14 @@ import { REQUEST_FLAGS, REQUEST_FLAGS_HELP, readRequestFlags } from "./explain-r
 import { explanationText } from "./explain-text.js";
 import { painter, writeJson } from "./terminal.js";
 
-const FLAGS = {
+export const FLAGS = {
   ...REQUEST_FLAGS,
   ...ADMIN_FLAGS,
   json: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-const TEXT: CommandText = {
+export const TEXT: CommandText = {
   usage: "explain [CONFIG] --request 'METHOD URL' [--header 'name: value']... [--jwt TOKEN|@FILE] [--json]",
   about: `Says what the gateway would do with a request: the listener, the routes that were considered and why
 each lost, the filters and their verdict, what a service would receive, and how traffic is split.

@@ -1,12 +1,10 @@
 /** The configuration that a gateway starts with: from disk, or from the history when it is told so. */
-import { statSync } from "node:fs";
-import { dirname } from "node:path";
-import { type ConfigResult, loadConfig, loadTexts, redactDocument } from "../config/index.js";
+import { type ConfigResult, folderOf, loadConfig, loadTexts, redactDocument } from "../config/index.js";
 import type { FirstConfiguration } from "../control/configuration/configuration-service.js";
 import type { ChangeOrigin } from "../control/configuration/live-configuration.js";
 import { readVersionHistory } from "../control/version-store.js";
 import type { StoredVersion } from "../engine/model/configuration.js";
-import { printProblems } from "./configuration.js";
+import { printProblems } from "./problem-lines.js";
 
 export interface FirstChoice {
   readonly path: string;
@@ -62,15 +60,6 @@ function lastVersion(stateDirectory: string): StoredVersion | null {
   } catch {
     // No gateway has run with this state directory yet.
     return null;
-  }
-}
-
-/** That relative paths in the texts start in. */
-function folderOf(path: string): string {
-  try {
-    return statSync(path).isDirectory() ? path : dirname(path);
-  } catch {
-    return dirname(path);
   }
 }
 

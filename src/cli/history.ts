@@ -25,6 +25,7 @@ serves. windrose diff compares two of them, windrose rollback goes back to one.`
     ["-h, --help", "show this text"],
   ],
   examples: ["windrose history -n 5"],
+  words: [],
 };
 
 interface VersionList {

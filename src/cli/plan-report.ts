@@ -1,11 +1,11 @@
 /** A plan for people: objects first, then traffic, the largest difference first. */
 import type { DecisionSummary, ReplayGroup, ReplayResult } from "../control/simulation/replay.js";
-import type { FieldChange, ObjectChange } from "../engine/model/configuration.js";
-import { formatCount, formatShare, type Paint, plural, type Style } from "./terminal.js";
+import type { ObjectChange } from "../engine/model/configuration.js";
+import { changeLines } from "./change-lines.js";
+import { formatCount, formatShare, type Paint, plural } from "./terminal.js";
 
 const MAX_SHOWN_GROUPS = 20;
 const MAX_SHOWN_FIELDS = 12;
-const MAX_VALUE_CHARS = 120;
 
 /** The result in full, as `--json` prints it. */
 export interface Plan {
@@ -21,33 +21,9 @@ export function planText(plan: Plan, paint: Paint): string {
   return sections.filter((section) => section !== "").join("\n");
 }
 
-const MARKS: Readonly<Record<ObjectChange["change"], readonly [mark: string, style: Style]>> = {
-  added: ["+", "green"],
-  removed: ["-", "red"],
-  changed: ["~", "yellow"],
-  moved: ["↕", "cyan"],
-};
-
 function changesText(changes: readonly ObjectChange[], paint: Paint): string {
-  if (changes.length === 0) return `${paint("bold", "Objects")}\n  no difference\n`;
-  return `${paint("bold", "Objects")}\n${changes.map((change) => changeText(change, paint)).join("")}`;
-}
-
-function changeText({ kind, name, change, fields }: ObjectChange, paint: Paint): string {
-  const [mark, style] = MARKS[change];
-  const lines = fields.slice(0, MAX_SHOWN_FIELDS).map((field) => `      ${fieldText(field, paint)}\n`);
-  const more = fields.length > lines.length ? `      ${paint("dim", `and ${plural(fields.length - lines.length, "field")} more`)}\n` : "";
-  return `  ${paint(style, `${mark} ${kind}${name === "" ? "" : ` ${name}`}`)} ${paint("dim", change)}\n${lines.join("")}${more}`;
-}
-
-function fieldText({ path, before, after }: FieldChange, paint: Paint): string {
-  return `${paint("dim", path)}  ${paint("red", valueText(before))} → ${paint("green", valueText(after))}`;
-}
-
-function valueText(value: unknown): string {
-  if (value === null || value === undefined) return "none";
-  const text = typeof value === "string" ? value : JSON.stringify(value);
-  return text.length > MAX_VALUE_CHARS ? `${text.slice(0, MAX_VALUE_CHARS - 1)}…` : text;
+  const lines = changes.length === 0 ? "  no difference\n" : changeLines(changes, { paint, indent: "  ", maxFields: MAX_SHOWN_FIELDS });
+  return `${paint("bold", "Objects")}\n${lines}`;
 }
 
 function trafficText(replay: NonNullable<Plan["replay"]>, paint: Paint): string {

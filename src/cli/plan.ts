@@ -10,7 +10,7 @@ import { type LogSource, openLog } from "./plan-lines.js";
 import { type Plan, planText } from "./plan-report.js";
 import { createProgress, painter, writeJson } from "./terminal.js";
 
-const FLAGS = {
+export const FLAGS = {
   replay: { type: "string" },
   examples: { type: "string", default: "3" },
   json: { type: "boolean", default: false },
@@ -19,7 +19,7 @@ const FLAGS = {
 
 const MAX_EXAMPLES = 1_000;
 
-const TEXT: CommandText = {
+export const TEXT: CommandText = {
   usage: "plan OLD NEW [--replay ACCESS-LOG] [--examples N] [--json]",
   about: `Compares two configurations: the objects that change and, with --replay, the recorded requests whose route,
 verdict, rewrite, response or backends change, by count and share. Nothing is started and nothing is sent.

@@ -15,14 +15,14 @@ import { PACKAGE_ROOT, readVersion } from "./package-root.js";
 import { describeQuickstart } from "./quickstart-text.js";
 import { QUICKSTART_TOKEN, readSigningKey, signToken } from "./token.js";
 
-const FLAGS = {
+export const FLAGS = {
   config: { type: "string", short: "c", default: join(PACKAGE_ROOT, "config", "quickstart.yaml") },
   certs: { type: "string", default: join(PACKAGE_ROOT, "certs") },
   single: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-const TEXT: CommandText = {
+export const TEXT: CommandText = {
   usage: "quickstart [-c FILE] [--certs DIR] [--single]",
   about: "Runs the example gateway with demo services behind it and prints commands to try. Ctrl-C ends everything.",
   flags: [
@@ -32,6 +32,7 @@ const TEXT: CommandText = {
     ["-h, --help", "show this text"],
   ],
   examples: ["windrose quickstart"],
+  words: [],
 };
 
 export async function quickstart(args: readonly string[]): Promise<number> {

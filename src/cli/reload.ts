@@ -18,6 +18,7 @@ export const TEXT: CommandText = {
 files change. A configuration with problems changes nothing; the problems are listed.`,
   flags: [...ADMIN_FLAGS_HELP, ["--json", "print the outcome as JSON, for scripts"], ["-h, --help", "show this text"]],
   examples: ["windrose reload --admin unix:/run/windrose/admin.sock"],
+  words: [],
 };
 
 export async function reload(args: readonly string[]): Promise<number> {

@@ -24,6 +24,7 @@ digits, or a sequence. The files on disk stay as they are: the next change of th
     ["-h, --help", "show this text"],
   ],
   examples: ['windrose rollback 3f2a91 --note "checkout fails"'],
+  words: [],
 };
 
 export async function rollback(args: readonly string[]): Promise<number> {

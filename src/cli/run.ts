@@ -3,7 +3,7 @@ import { closeSync, writeSync } from "node:fs";
 import { isStartedByKeeper } from "../control/keeper-protocol.js";
 import { type CommandText, printHelp, readFlags, refuseUsage } from "./command-line.js";
 
-const FLAGS = {
+export const FLAGS = {
   config: { type: "string", short: "c" },
   single: { type: "boolean", default: false },
   state: { type: "string", default: "" },
@@ -12,7 +12,7 @@ const FLAGS = {
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-const TEXT: CommandText = {
+export const TEXT: CommandText = {
   usage: "run -c FILE [--state DIR] [--last-good] [--single] [--ready-fd N]",
   about: `Runs the gateway with a configuration: a YAML file, or a directory of them. A change of the file, or SIGHUP, is
 served at once when it has no problems. SIGTERM or Ctrl-C stops accepting, finishes what is in flight and exits;
@@ -26,6 +26,7 @@ SIGUSR2 upgrades to the code on disk without losing a request.`,
     ["-h, --help", "show this text"],
   ],
   examples: ["windrose run -c config/quickstart.yaml"],
+  words: [],
 };
 
 export async function run(args: readonly string[]): Promise<number> {

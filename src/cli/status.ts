@@ -19,6 +19,7 @@ export const TEXT: CommandText = {
 went, and how its workers are.`,
   flags: [...ADMIN_FLAGS_HELP, ["--json", "print all of it as JSON, for scripts"], ["-h, --help", "show this text"]],
   examples: ["windrose status --admin http://127.0.0.1:9901"],
+  words: [],
 };
 
 export interface GatewayStatus {

@@ -13,14 +13,14 @@ import { type FileReport, reportText, type TestReport, totalsOf } from "./test-r
 
 const MAX_FILES = 10_000;
 
-const FLAGS = {
+export const FLAGS = {
   junit: { type: "string" },
   json: { type: "boolean", default: false },
   "write-schema": { type: "string" },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-const TEXT: CommandText = {
+export const TEXT: CommandText = {
   usage: "test CONFIG TESTS... [--junit FILE] [--json]",
   about: `Runs route tests: requests, and the route, verdict, rewrite and backends that they must get. TESTS are
 YAML files, or directories of them. Nothing is started and nothing is sent; the same code decides as in

@@ -1,11 +1,12 @@
 /** `windrose token`: a token signed with the development key, with defaults that config/quickstart.yaml accepts. */
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { type JWTPayload, SignJWT } from "jose";
+import { decodeJwt, decodeProtectedHeader, type JWTPayload, SignJWT } from "jose";
 import { parseDuration } from "../engine/model/units.js";
 import { publicJwk, signingAlgorithm } from "../identity/development-keys.js";
 import { type CommandText, fail, printHelp, readFlags, refuseUsage } from "./command-line.js";
 import { EXIT } from "./exit-codes.js";
+import { writeJson } from "./terminal.js";
 
 /** What config/quickstart.yaml expects. */
 export const QUICKSTART_TOKEN = { issuer: "https://dev.windrose.local", audience: "api", subject: "alice", lifetimeSeconds: 3600 } as const;
@@ -19,7 +20,7 @@ const RESERVED_CLAIMS = new Map([
   ["scope", "--scope"],
 ]);
 
-const FLAGS = {
+export const FLAGS = {
   sub: { type: "string", default: QUICKSTART_TOKEN.subject },
   scope: { type: "string" },
   claim: { type: "string", multiple: true },
@@ -27,11 +28,12 @@ const FLAGS = {
   audience: { type: "string", default: QUICKSTART_TOKEN.audience },
   expires: { type: "string", default: "1h" },
   key: { type: "string", default: "certs/dev-jwt-key.pem" },
+  json: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-const TEXT: CommandText = {
-  usage: "token [--sub NAME] [--scope SCOPES] [--claim NAME=VALUE]... [--expires TIME] [--key FILE]",
+export const TEXT: CommandText = {
+  usage: "token [--sub NAME] [--scope SCOPES] [--claim NAME=VALUE]... [--expires TIME] [--key FILE] [--json]",
   about: "Prints a token for development, signed with the key that `windrose certs dev` makes.",
   flags: [
     ["--sub NAME", `subject (default: ${QUICKSTART_TOKEN.subject})`],
@@ -41,9 +43,11 @@ const TEXT: CommandText = {
     ["--audience NAME", `audience (default: ${QUICKSTART_TOKEN.audience})`],
     ["--expires TIME", "lifetime such as 30s, 15m, 1h30m; --expires=-1m makes an expired one (default: 1h)"],
     ["--key FILE", "private key, PEM (default: certs/dev-jwt-key.pem)"],
+    ["--json", "print the token with its header and claims as JSON, for scripts"],
     ["-h, --help", "show this text"],
   ],
   examples: ["windrose token --sub bob --scope 'orders:read orders:write' --claim tenant=acme --claim admin=true"],
+  words: [],
 };
 
 export interface TokenRequest {
@@ -70,7 +74,9 @@ export async function token(args: readonly string[]): Promise<number> {
   if (!key.ok) return fail("token", key.message);
   const scope = flags.scope === undefined ? {} : { scope: flags.scope };
   const request = { key: key.key, issuer: flags.issuer, audience: flags.audience, subject: flags.sub, lifetimeSeconds, now: new Date() };
-  process.stdout.write(`${await signToken({ ...request, claims: { ...claims.claims, ...scope } })}\n`);
+  const signed = await signToken({ ...request, claims: { ...claims.claims, ...scope } });
+  if (flags.json) writeJson({ token: signed, header: decodeProtectedHeader(signed), claims: decodeJwt(signed) });
+  else process.stdout.write(`${signed}\n`);
   return EXIT.ok;
 }
 

@@ -25,6 +25,7 @@ is lost. Waits until the new one answers.`,
     ["-h, --help", "show this text"],
   ],
   examples: ["windrose upgrade --admin unix:/run/windrose/admin.sock"],
+  words: [],
 };
 
 const WAIT_MS = 120_000;

@@ -9,10 +9,14 @@ export type DocumentPath = readonly (string | number)[];
 
 /** `file:line:column path message (hint)`, with `warning:` before the message of a warning. */
 export function formatProblem(problem: Problem): string {
-  const place = problem.line === 0 ? problem.file : `${problem.file}:${problem.line}:${problem.column}`;
   const path = problem.path === "" ? "" : `${problem.path} `;
   const hint = problem.hint === undefined ? "" : ` (${problem.hint})`;
-  return printable(`${place} ${path}${problem.severity === "warning" ? "warning: " : ""}${problem.message}${hint}`);
+  return printable(`${formatPlace(problem)} ${path}${problem.severity === "warning" ? "warning: " : ""}${problem.message}${hint}`);
+}
+
+/** `file:line:column`, or the file alone. */
+export function formatPlace({ file, line, column }: Problem): string {
+  return line === 0 ? file : `${file}:${line}:${column}`;
 }
 
 /** Data must not be able to send control sequences to the terminal of whoever looks at it, or to turn its text around. */

@@ -51,6 +51,13 @@ export function readSources(path: string): Sources {
   return { texts, problems };
 }
 
+/** That relative paths of a configuration start in. */
+export function folderOf(path: string): string {
+  const status = statSync(path, { throwIfNoEntry: false });
+  // Of one that is gone, its name tells.
+  return (status?.isDirectory() ?? !/\.ya?ml$/.test(path)) ? path : dirname(path);
+}
+
 /** Not recursive; dot files are skipped (a mounted ConfigMap keeps its generations in `..data`). */
 function listDocuments(directory: string): string[] {
   return readdirSync(directory)

@@ -37,6 +37,14 @@ describe("windrose certs dev", () => {
     assert.equal(stdout.trim().split("\n").length, 6);
   });
 
+  it("says it as JSON, too", () => {
+    const { status, stdout } = windrose("certs", "dev", "--json");
+    assert.equal(status, 0);
+    const { files } = JSON.parse(stdout) as { files: { path: string; action: string; reason: string }[] };
+    assert.deepEqual(new Set(files.map(({ action }) => action)), new Set(["kept"]));
+    assert.ok(files.some(({ path, reason }) => path.endsWith("ca.pem") && reason !== ""));
+  });
+
   it("says what it kept, or nothing at all", () => {
     const { status, stdout } = windrose("certs", "dev");
     assert.equal(status, 0);

@@ -109,6 +109,23 @@ test("--json is for scripts", async () => {
   );
 });
 
+test("problems are coloured when that is wished for, and a document cannot colour anything", async () => {
+  const text = `${GOOD}"dr\\e[31mian": {}\nworkers: none\n`;
+  const forced = await run([write("colour.yaml", text)], { TOKEN: "short", FORCE_COLOR: "1" });
+  const lines = forced.stderr.trimEnd().split("\n");
+  assert.ok(
+    lines.includes("\u001b[1mcolour.yaml:7:10\u001b[22m \u001b[36mworkers\u001b[39m \u001b[31mexpected auto or a number\u001b[39m"),
+    forced.stderr,
+  );
+  assert.ok(lines.some((line) => line.includes("\u001b[31m✗\u001b[39m colour.yaml does not compile")));
+  const plain = await run([write("colour.yaml", text)], { TOKEN: "short", FORCE_COLOR: "1", NO_COLOR: "1" });
+  assert.equal(plain.stderr.includes("\u001b"), false);
+  // Without its colours, a line is the same line.
+  assert.equal(forced.stderr.replaceAll(/\u001b\[\d+m/g, ""), plain.stderr);
+  const warned = await run([write("colour.yaml", GOOD)], { TOKEN: "short", FORCE_COLOR: "1" });
+  assert.match(warned.stderr, /\u001b\[33mwarning:\u001b\[39m is short enough/);
+});
+
 test("wrong usage says so with exit code 64", async () => {
   for (const args of [
     [],
@@ -127,7 +144,7 @@ test("wrong usage says so with exit code 64", async () => {
 test("--help explains itself", async () => {
   const { code, stdout } = await run(["--help"]);
   assert.equal(code, 0);
-  assert.match(stdout, /^Usage: windrose check \[options\] CONFIG/);
+  assert.match(stdout, /^Usage: windrose check CONFIG /);
 });
 
 test("--write-schema writes the checked-in schema", async () => {

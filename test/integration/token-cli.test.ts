@@ -37,6 +37,19 @@ describe("windrose token", () => {
     assert.equal(decodeProtectedHeader(stdout.trim()).kid, keys[0].kid);
   });
 
+  it("tells header and claims beside the token with --json", async () => {
+    const { status, stdout } = windrose("--json", "--sub", "bob", "--claim", "admin=true");
+    assert.equal(status, 0);
+    const { token, header, claims } = JSON.parse(stdout) as {
+      token: string;
+      header: object;
+      claims: Record<string, unknown>;
+    };
+    const { payload, protectedHeader } = await verify(token);
+    assert.deepEqual([claims, header], [payload, protectedHeader]);
+    assert.deepEqual([claims["sub"], claims["admin"]], ["bob", true]);
+  });
+
   it("takes subject, scope and claims, JSON where it is JSON", async () => {
     const { stdout } = windrose(
       "--sub",

@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { COMMANDS } from "../../../src/cli/commands.js";
+import { isFlag } from "../../../src/cli/completion-table.js";
+import { EXIT } from "../../../src/cli/exit-codes.js";
 import { MAIN } from "../../support/gateway.js";
 
-const LIVE = ["status", "reload", "apply", "history", "rollback", "upgrade", "explain-token"];
-const COMMANDS = ["run", "check", ...LIVE, "certs", "token", "quickstart"];
+const NAMES = COMMANDS.map(({ name }) => name);
 
 function windrose(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8" });
@@ -15,8 +17,8 @@ describe("windrose", () => {
   it("lists commands and exit codes on --help and help", () => {
     const { status, stdout, stderr } = windrose("--help");
     assert.deepEqual([status, stderr], [0, ""]);
-    for (const command of COMMANDS) assert.match(stdout, new RegExp(`^ {2}${command} `, "m"));
-    for (const code of [0, 1, 64, 69, 78]) assert.match(stdout, new RegExp(`^ +${code} {2}\\S`, "m"));
+    for (const command of NAMES) assert.match(stdout, new RegExp(`^ {2}${command} `, "m"));
+    for (const code of Object.values(EXIT)) assert.match(stdout, new RegExp(`^ +${code} {2}\\S`, "m"));
     assert.equal(windrose("help").stdout, stdout);
     assert.equal(windrose("-h").stdout, stdout);
   });
@@ -33,7 +35,7 @@ describe("windrose", () => {
     assert.deepEqual([status, stdout], [0, `windrose ${version} (node ${process.versions.node})\n`]);
   });
 
-  for (const command of COMMANDS) {
+  for (const command of NAMES) {
     it(`explains ${command} with --help, -h and help ${command}`, () => {
       const { status, stdout, stderr } = windrose(command, "--help");
       assert.deepEqual([status, stderr], [0, ""]);
@@ -41,6 +43,20 @@ describe("windrose", () => {
       assert.match(stdout, /Exit codes:/);
       assert.equal(windrose(command, "-h").stdout, stdout);
       assert.equal(windrose("help", command).stdout, stdout);
+    });
+  }
+
+  for (const { name, load } of COMMANDS) {
+    it(`tells all flags of ${name} in its help, and no others`, async () => {
+      const { shape } = await load();
+      const { FLAGS, TEXT } = shape;
+      for (const [long, { short }] of Object.entries(FLAGS)) {
+        const told: readonly (readonly [string, string])[] = TEXT.flags.filter(([text]) => isFlag(text, long));
+        assert.equal(told.length, 1, `--${long}`);
+        if (short !== undefined) assert.ok(told[0]?.[0].startsWith(`-${short}, `), `-${short}`);
+        assert.notEqual(told[0]?.[1], "", `--${long}`);
+      }
+      assert.equal(TEXT.flags.length, Object.keys(FLAGS).length);
     });
   }
 
@@ -56,6 +72,15 @@ describe("windrose", () => {
     [["run", "-c", "x", "--ready-fd", "three"], /--ready-fd "three" is not a file descriptor/],
     [["run", "x.yaml"], /unexpected "x\.yaml"/],
     [["quickstart", "now"], /unexpected "now"/],
+    [["check", "--jsn", "x"], /unknown option --jsn \(did you mean --json\?\)/],
+    [["certs", "dev", "--json", "--quiet"], /--json and --quiet exclude each other/],
+    [["diff", "a.yaml"], /say which two: A and B/],
+    [["diff", "a", "b", "c"], /unexpected "c"/],
+    [["diff", "a", "b", "--admin", "http://x", "--state", "y"], /--admin and --state exclude each other/],
+    [["diff", "3f2a", "b.yaml"], /there is no file 3f2a; versions need --admin or --state/],
+    [["diff", "a.yaml", "~1"], /there is no file ~1; versions need --admin or --state/],
+    [["completion"], /for which shell: bash, zsh, fish/],
+    [["completion", "tcsh"], /unknown shell "tcsh", there are bash, zsh, fish/],
   ];
   for (const [args, message] of refused) {
     it(`refuses "windrose ${args.join(" ")}" with 64 and says where help is`, () => {
