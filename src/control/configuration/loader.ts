@@ -16,7 +16,7 @@ const IDLE_MS = 5 * 60_000;
 /** Far beyond what 32 MiB of text take. */
 const MAX_LOAD_MS = 120_000;
 /** Most of what compiling makes is garbage at once: with room for it, collecting it takes half the time. */
-const LIMITS = { maxOldGenerationSizeMb: 4_096, maxYoungGenerationSizeMb: 128 } as const;
+const LIMITS = { maxOldGenerationSizeMb: 4_096, maxYoungGenerationSizeMb: 32 } as const;
 
 interface Waiting {
   readonly resolve: (result: LoadResult) => void;
