@@ -70,8 +70,9 @@ function cells({ title, healthy, direct, nginx, ...row }: Row, alone: Row): stri
   ];
 }
 
-function milliseconds(value: number): string {
-  return value.toFixed(1);
+/** When nobody was served, there is no time: NaN, which a message between processes turns into null. */
+function milliseconds(value: number | null): string {
+  return Number.isFinite(value) ? Number(value).toFixed(1) : "–";
 }
 
 function count(errors: number): string {
