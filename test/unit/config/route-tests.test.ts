@@ -58,7 +58,7 @@ describe("route tests", () => {
     ]);
     assert.deepEqual(one("request: x\n    expect: { status: 99 }"), ["t.yaml:4:23 tests[0].expect.status must be at least 100"]);
     assert.deepEqual(one('request: x\n    expect: { requestHeaders: { "a b": c } }'), [
-      't.yaml:4:38 tests[0].expect.requestHeaders["a b"] this name is not a header name',
+      't.yaml:4:40 tests[0].expect.requestHeaders["a b"] this name is not a header name',
     ]);
     assert.deepEqual(one("request: { url: u, claims: {}, token: t }\n    expect: { status: 200 }"), [
       "t.yaml:3:43 tests[0].request.token and claims exclude each other",
