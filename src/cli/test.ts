@@ -1,12 +1,13 @@
 /** `windrose test`: route tests against a configuration, without a gateway. */
 import { writeFileSync } from "node:fs";
-import { formatProblem, loadRouteTests, type Problem, type RouteTest, routeTestsSchemaText } from "../config/index.js";
+import { loadRouteTests, type Problem, type RouteTest, routeTestsSchemaText } from "../config/index.js";
 import { checkExpectation } from "../control/simulation/check-expectation.js";
 import { type DescribedRequest, readDescription } from "../control/simulation/described-request.js";
 import { createSimulator, type Simulator } from "../control/simulation/simulator.js";
 import { type CommandText, fail, printHelp, readFlags, refuseUsage } from "./command-line.js";
 import { loadOrComplain } from "./configuration.js";
 import { EXIT } from "./exit-codes.js";
+import { printProblems } from "./problem-lines.js";
 import { painter, plural, writeJson } from "./terminal.js";
 import { junitText } from "./test-junit.js";
 import { type FileReport, reportText, type TestReport, totalsOf } from "./test-report.js";
@@ -61,7 +62,7 @@ function write(path: string, text: string): number | null {
     writeFileSync(path, text);
     return null;
   } catch (error) {
-    return fail("test", `cannot write ${path}: ${(error as NodeJS.ErrnoException).code ?? "unknown error"}`);
+    return fail("test", `cannot write ${path}: ${(error as NodeJS.ErrnoException).code ?? "unknown error"}`, EXIT.cannotCreate);
   }
 }
 
@@ -79,7 +80,7 @@ function readSuites(paths: readonly string[]): Suite[] | null {
     if (!loaded.ok) problems.push(...loaded.problems);
     else for (const { file, tests } of loaded.files) suites.push({ file, tests: tests.flatMap((one) => prepare(one, problems)) });
   }
-  for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`);
+  printProblems(problems);
   if (problems.length > 0) process.stderr.write(`windrose test: ${plural(problems.length, "problem")} in the tests; nothing was run\n`);
   return problems.length > 0 ? null : suites;
 }

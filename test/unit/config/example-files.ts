@@ -7,7 +7,12 @@ import { makeCertificate, temporaryDirectory } from "./fixtures.js";
 
 export const ENV = { WINDROSE_ADMIN_TOKEN: "0123456789abcdef0123456789abcdef" };
 
-export const examples = readdirSync("config").filter((name) => /\.ya?ml$/.test(name) || statSync(join("config", name)).isDirectory());
+/** Their route tests; no configuration. */
+const TESTS = "tests";
+
+export const examples = readdirSync("config").filter(
+  (name) => /\.ya?ml$/.test(name) || (name !== TESTS && statSync(join("config", name)).isDirectory()),
+);
 
 /** Writes what the document refers to: `cert: x`, `key: y`, `ca: z` and key sets. */
 export function makeReferences(yamlPath: string): void {
