@@ -48,7 +48,9 @@ export async function run(args: readonly string[]): Promise<number> {
 async function keep(args: readonly string[], readyFd: number | null): Promise<number> {
   const { runKeeper } = await import("../control/keeper.js");
   const entry = process.argv[1] as string;
-  return await runKeeper({ entry, args: ["run", ...args], readyFd, onReady: (line) => readyFd !== null && announce(line, readyFd) });
+  const code = await runKeeper({ entry, args: ["run", ...args], readyFd, onReady: (line) => readyFd !== null && announce(line, readyFd) });
+  // Ending by itself takes a moment in which a further signal would decide the exit code.
+  process.exit(code);
 }
 
 /** For programs that started us: one line, then end of file. Standard output and error stay open. */

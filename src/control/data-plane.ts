@@ -17,7 +17,7 @@ import { combineObservers } from "../telemetry/combine-observers.js";
 import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
 import { createWorkerMetrics, type Reading, type WorkerMetrics } from "../telemetry/worker-metrics.js";
 import { createConnector } from "../upstream/connector.js";
-import { untilQuiet } from "./drain.js";
+import { type DrainTime, untilQuiet } from "./drain.js";
 import { createExplainGate } from "./explain-tokens.js";
 import { createListeners, type GatewayListeners } from "./gateway-listener.js";
 import type { PrimaryMessage, StartMessage, WorkerChannel } from "./protocol.js";
@@ -33,7 +33,7 @@ export interface DataPlane {
   /** Throws when a snapshot cannot be served; what was served before still is. */
   receive(message: PrimaryMessage): void;
   /** Stops accepting, lets what is under way finish for at most this long, then closes everything. */
-  drain(timeoutMs: number): Promise<void>;
+  drain(time: DrainTime): Promise<void>;
 }
 
 const LEASE_TIMEOUT_MS = 1_000;
@@ -99,10 +99,10 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
           return;
       }
     },
-    async drain(timeoutMs) {
+    async drain(time) {
       gateway.isDraining = true;
       await Promise.all(open.map((listener) => listener.stopAccepting()));
-      await untilQuiet(gateway, open, timeoutMs);
+      await untilQuiet(gateway, open, time);
       clearInterval(push);
       gateway.isClosing = true;
       for (const listener of open) listener.close();

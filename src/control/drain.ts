@@ -9,8 +9,14 @@ const LINGER_MS = 1_000;
 /** As many WebSockets may be told to go at each look; more only when there are so many that half the time would not do. */
 const MIN_CLOSED_AT_ONCE = 50;
 
+export interface DrainTime {
+  readonly timeoutMs: number;
+  /** Somebody else serves here, so WebSockets may stay for half of the time; asked at every look. */
+  readonly isPatient: () => boolean;
+}
+
 /** Resolves when no exchange is under way and clients have left or had a moment for it, or after the time given. */
-export function untilQuiet(gateway: Gateway, listeners: readonly GatewayListener[], timeoutMs: number): Promise<void> {
+export function untilQuiet(gateway: Gateway, listeners: readonly GatewayListener[], { timeoutMs, isPatient }: DrainTime): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   let busyAt = performance.now();
   const isQuiet = (now: number): boolean => {
@@ -18,16 +24,24 @@ export function untilQuiet(gateway: Gateway, listeners: readonly GatewayListener
     if (isBusy) busyAt = now;
     return !isBusy && (listeners.every((listener) => listener.connections === 0) || now - busyAt >= LINGER_MS);
   };
-  const spreadUntil = performance.now() + timeoutMs / 2;
+  const halfTime = performance.now() + timeoutMs / 2;
+  const closeDue = (now: number): void => {
+    if (!isPatient()) closeSome(gateway, looksUntil(halfTime, now));
+    else if (now >= halfTime) closeSome(gateway, looksUntil(halfTime + timeoutMs / 4, now));
+  };
   return new Promise((resolve) => {
     const poll = (): void => {
       const now = performance.now();
-      closeSome(gateway, Math.max(1, (spreadUntil - now) / POLL_MS));
+      closeDue(now);
       if (now >= deadline || isQuiet(now)) resolve();
       else setTimeout(poll, POLL_MS);
     };
     poll();
   });
+}
+
+function looksUntil(end: number, now: number): number {
+  return Math.max(1, (end - now) / POLL_MS);
 }
 
 /** Their clients come back at once, to other gateways: over half of the drain, not all in the same moment. */

@@ -44,6 +44,8 @@ interface Primary {
   workers: readonly ProcessIdentity[];
   drainTimeoutMs: number;
   ports: Readonly<Record<string, number>>;
+  /** Sockets that it has asked for. */
+  readonly keys: Set<string>;
   /** Until it serves, or while it drains: when it is given up. */
   deadline: NodeJS.Timeout | null;
 }
@@ -72,6 +74,8 @@ class Keeper {
   #failures = 0;
   #restart: NodeJS.Timeout | null = null;
   #exitCode = 0;
+  /** Whatever the primary says. */
+  #failureCode = 0;
   #end: (code: number) => void = () => {};
 
   constructor(options: KeeperOptions) {
@@ -100,7 +104,15 @@ class Keeper {
     };
     const env = { ...process.env, [KEEPER_VARIABLE]: JSON.stringify(welcome) };
     const child = fork(entry, args, { env, stdio: stdioOf(this.#options.readyFd) });
-    const primary: Primary = { child, startedAtMs: performance.now(), workers: [], drainTimeoutMs: 0, ports: {}, deadline: null };
+    const primary: Primary = {
+      child,
+      startedAtMs: performance.now(),
+      workers: [],
+      drainTimeoutMs: 0,
+      ports: {},
+      keys: new Set(),
+      deadline: null,
+    };
     this.#next = primary;
     if (this.#wasReady) primary.deadline = setTimeout(() => this.#giveUp(primary), START_TIMEOUT_MS);
     child.on("message", (message) => this.#receive(primary, message as FromPrimary));
@@ -147,8 +159,8 @@ class Keeper {
       case "bind":
         return this.#bind(primary, message);
       case "unbind":
-        // While another one starts, it may want the socket.
-        if (primary === this.#current && this.#next === null) this.#close(message.key);
+        primary.keys.delete(message.key);
+        this.#closeUnwanted();
         return;
       case "workers":
         primary.workers = message.workers;
@@ -167,19 +179,27 @@ class Keeper {
         if (primary === this.#current) this.#stop();
         return;
       case "upgrade":
-        return this.#upgrade();
+        if (primary === this.#current) return this.#upgrade();
+        return send(primary, { type: "upgraded", outcome: { result: "failed", message: "this primary does not serve yet, or any more" } });
     }
   }
 
   #bind(primary: Primary, { id, key, address, port }: Extract<FromPrimary, { type: "bind" }>): void {
     const socket = this.#isStopping ? null : (this.#sockets.get(key) ?? bindSocket(address, port));
     if (socket !== null) this.#sockets.set(key, socket);
+    primary.keys.add(key);
     send(primary, { type: "bound", id, isBound: socket !== null }, socket);
   }
 
   #close(key: string): void {
     this.#sockets.get(key)?.close();
     this.#sockets.delete(key);
+  }
+
+  /** Nobody would accept from them. While another primary starts, it may want what the last one had. */
+  #closeUnwanted(): void {
+    if (this.#next !== null || this.#current === null) return;
+    for (const key of this.#sockets.keys()) if (!this.#current.keys.has(key)) this.#close(key);
   }
 
   #prepared(primary: Primary): void {
@@ -208,9 +228,20 @@ class Keeper {
     this.#next = null;
     this.#release = "none";
     this.#orphans.drain();
-    if (!this.#wasReady) this.#options.onReady(line);
+    this.#closeUnwanted();
+    if (!this.#wasReady) this.#tellReady(line);
     this.#wasReady = true;
     this.#readyLine = line;
+  }
+
+  #tellReady(line: string): void {
+    try {
+      this.#options.onReady(line);
+    } catch (error) {
+      this.#log.error(`cannot say that it is ready: ${(error as Error).message}`);
+      this.#failureCode = 1;
+      this.#signalled("SIGTERM");
+    }
   }
 
   #retire(primary: Primary): void {
@@ -300,7 +331,7 @@ class Keeper {
   }
 
   #finishWhenEmpty(): void {
-    if (this.#isStopping && this.#primaries.length === 0 && this.#orphans.count === 0) this.#end(this.#exitCode);
+    if (this.#isStopping && this.#primaries.length === 0 && this.#orphans.count === 0) this.#end(this.#failureCode || this.#exitCode);
   }
 }
 

@@ -69,7 +69,7 @@ async function runUntilStopped(options: GatewayOptions, signals: StopSignals): P
   else keeper?.tellStopping();
   const { timeoutMs } = gateway.served.snapshot.drain;
   log.info({ signal, timeoutMs }, "draining");
-  await gateway.stop(timeoutMs);
+  await gateway.stop(timeoutMs, signal === "retired");
   state.history.close();
   log.info("stopped");
   return EXIT_OK;

@@ -67,7 +67,8 @@ export type PrimaryMessage =
   | { readonly type: "yieldAddresses"; readonly id: number }
   /** Ends it. */
   | { readonly type: "dealAddresses"; readonly credits: CreditsByListener }
-  | { readonly type: "drain"; readonly timeoutMs: number };
+  /** `isReplaced`: another worker serves instead, so there is no hurry. A second one may only take that back. */
+  | { readonly type: "drain"; readonly timeoutMs: number; readonly isReplaced: boolean };
 
 export type WorkerMessage =
   /** A forked worker has loaded its code and waits for `start`. */

@@ -51,7 +51,8 @@ export interface RunningGateway {
   readonly failure: WorkerFailure | null;
   /** Reads the configuration from disk again. */
   reload(): void;
-  stop(drainTimeoutMs: number): Promise<void>;
+  /** @param isReplaced by another primary, whose workers serve already */
+  stop(drainTimeoutMs: number, isReplaced?: boolean): Promise<void>;
 }
 
 export async function startGateway(parts: GatewayParts): Promise<RunningGateway> {
@@ -150,10 +151,10 @@ class Running implements RunningGateway {
     this.#configuration.reload({ source: "signal", author: "", note: "" });
   }
 
-  async stop(drainTimeoutMs: number): Promise<void> {
+  async stop(drainTimeoutMs: number, isReplaced = false): Promise<void> {
     this.#configuration.stop();
     this.#tickets.stop();
-    await this.pool.stop(drainTimeoutMs);
+    await this.pool.stop(drainTimeoutMs, isReplaced);
     this.#keys.stop();
     await this.#admin.close();
   }

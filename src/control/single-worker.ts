@@ -27,7 +27,7 @@ export function createSingleSupervisor(events: SupervisorEvents): Supervisor {
 
   async function retire(worker: WorkerHandle, timeoutMs: number): Promise<void> {
     worker.isDraining = true;
-    worker.channel.send({ type: "drain", timeoutMs });
+    worker.channel.send({ type: "drain", timeoutMs, isReplaced: false });
     await ended;
   }
 

@@ -55,14 +55,14 @@ export interface Supervisor {
   keep(worker: WorkerHandle): void;
   /** From now on it is not. */
   release(worker: WorkerHandle): void;
-  /** It is to go and will not be replaced: asks it to drain, waits, and kills it when it does not end. */
+  /** It is to go, because others serve instead: asks it to drain, waits, and kills it when it does not end. */
   retire(worker: WorkerHandle, drainTimeoutMs: number): Promise<void>;
   /** Ends it at once; replaced if it is kept. */
   kill(worker: WorkerHandle): void;
   /** Ends all at once. */
   killAll(): void;
-  /** Retires all; nothing is started any more. */
-  stop(drainTimeoutMs: number): Promise<void>;
+  /** All are to go; nothing is started any more. @param isReplaced by the workers of another primary */
+  stop(drainTimeoutMs: number, isReplaced: boolean): Promise<void>;
 }
 
 interface Slot {
@@ -112,11 +112,11 @@ export function createSupervisor(entry: URL, events: SupervisorEvents): Supervis
     if (slot !== undefined) slot.isKept = isKept;
   }
 
-  function retire(worker: WorkerHandle, drainTimeoutMs: number): Promise<void> {
+  function retire(worker: WorkerHandle, timeoutMs: number, isReplaced = true): Promise<void> {
     const slot = slots.get(worker.id);
     if (slot === undefined) return Promise.resolve();
     slot.isKept = false;
-    return endWorker(slot, drainTimeoutMs);
+    return endWorker(slot, { timeoutMs, isReplaced });
   }
 
   return {
@@ -138,10 +138,10 @@ export function createSupervisor(entry: URL, events: SupervisorEvents): Supervis
       isStopping = true;
       for (const { child } of slots.values()) child.kill("SIGKILL");
     },
-    async stop(drainTimeoutMs) {
+    async stop(drainTimeoutMs, isReplaced) {
       isStopping = true;
       for (const timer of pendingRestarts) clearTimeout(timer);
-      await Promise.all([...slots.values()].map(({ worker }) => retire(worker, drainTimeoutMs)));
+      await Promise.all([...slots.values()].map(({ worker }) => retire(worker, drainTimeoutMs, isReplaced)));
     },
   };
 }
@@ -160,9 +160,9 @@ function createHandle(id: number, child: ChildProcess): WorkerHandle {
   };
 }
 
-function endWorker({ worker, child }: Slot, drainTimeoutMs: number): Promise<void> {
+function endWorker({ worker, child }: Slot, drain: { readonly timeoutMs: number; readonly isReplaced: boolean }): Promise<void> {
   return new Promise((resolve) => {
-    const killer = setTimeout(() => child.kill("SIGKILL"), drainTimeoutMs + KILL_GRACE_MS);
+    const killer = setTimeout(() => child.kill("SIGKILL"), drain.timeoutMs + KILL_GRACE_MS);
     const done = (): void => {
       clearTimeout(killer);
       resolve();
@@ -170,6 +170,6 @@ function endWorker({ worker, child }: Slot, drainTimeoutMs: number): Promise<voi
     if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return done();
     child.once("exit", done);
     worker.isDraining = true;
-    worker.channel.send({ type: "drain", timeoutMs: drainTimeoutMs });
+    worker.channel.send({ type: "drain", ...drain });
   });
 }

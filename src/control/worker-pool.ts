@@ -71,7 +71,8 @@ export interface WorkerPool {
   kill(): void;
   /** Brings the aggregated metrics up to date. */
   collect(): Promise<void>;
-  stop(drainTimeoutMs: number): Promise<void>;
+  /** @param isReplaced by another primary's workers, so that WebSockets need not hurry; default: false */
+  stop(drainTimeoutMs: number, isReplaced?: boolean): Promise<void>;
 }
 
 const WORKER_ENTRY = new URL("./worker-main.js", import.meta.url);
@@ -172,13 +173,13 @@ export class Pool implements WorkerPool {
     return this.#desk.collect(this.workers);
   }
 
-  async stop(drainTimeoutMs: number): Promise<void> {
+  async stop(drainTimeoutMs: number, isReplaced = false): Promise<void> {
     this.isDraining = true;
     this.#watch.stop();
     this.generation.addresses.stop();
     // A socket that only we still held would go on taking connections that nobody serves.
     this.handles.close();
-    await this.supervisor.stop(drainTimeoutMs);
+    await this.supervisor.stop(drainTimeoutMs, isReplaced);
   }
 
   // ── For publish.ts, roll.ts and worker-watch.ts ──────────────────────────────────────────────────────────────────

@@ -23,6 +23,8 @@ export interface Worker {
   stopAsked(): void;
 }
 
+/** The signal for an orphan may be noticed before the end of its primary, and one signal may have been for both. */
+const ASKED_WITH_PRIMARY_MS = 5_000;
 /** An orphan looks so often whether its keeper lives. */
 const KEEPER_POLL_MS = 1_000;
 /** Without primary and keeper: long enough for somebody to start a gateway beside it, short enough not to be left over. */
@@ -34,12 +36,15 @@ export function startWorker(channel: WorkerChannel, { stdoutFd, ended }: WorkerS
   let plane: DataPlane | null = null;
   let drainTimeoutMs = 0;
   let isEnding = false;
+  let isReplaced = false;
+  /** When a signal to end came that was the primary's business. */
+  let askedAtMs = Number.NEGATIVE_INFINITY;
   const handles = new Map<string, object>();
 
   function end(timeoutMs: number): void {
     if (isEnding) return;
     isEnding = true;
-    const drained = plane === null ? Promise.resolve() : plane.drain(timeoutMs);
+    const drained = plane === null ? Promise.resolve() : plane.drain({ timeoutMs, isPatient: () => isReplaced });
     drained.then(
       () => ended(EXIT_OK),
       () => ended(EXIT_FAILURE),
@@ -75,21 +80,26 @@ export function startWorker(channel: WorkerChannel, { stdoutFd, ended }: WorkerS
   channel.onMessage((message, handle) => {
     if (message.type === "start") start(message);
     else if (message.type === "listen" && handle !== undefined) handles.set(message.listener, handle);
-    else if (message.type === "drain") end(message.timeoutMs);
-    else if (message.type === "keeper") keeper = message.keeper;
+    else if (message.type === "drain") {
+      isReplaced = message.isReplaced;
+      end(message.timeoutMs);
+    } else if (message.type === "keeper") keeper = message.keeper;
     else if (message.type === "ping") channel.send({ type: "pong", residentBytes: process.memoryUsage.rss() });
     else if (message.type === "snapshot") publish(message.snapshot);
     else plane?.receive(message);
   });
   channel.onClose(() => {
     isOrphan = true;
-    if (keeper === null || plane === null) end(drainTimeoutMs);
+    if (keeper === null || plane === null || performance.now() - askedAtMs < ASKED_WITH_PRIMARY_MS) end(drainTimeoutMs);
     else untilForsaken(keeper, () => end(drainTimeoutMs));
   });
   channel.send({ type: "hello" });
   return {
     stopAsked() {
-      if (isOrphan) end(drainTimeoutMs);
+      askedAtMs = performance.now();
+      if (!isOrphan) return;
+      isReplaced = !isEnding;
+      end(drainTimeoutMs);
     },
   };
 }

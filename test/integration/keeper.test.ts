@@ -178,8 +178,12 @@ workers: 2
       const load = startClients(gateway);
       await load.more(50);
       const [primary, workers] = [primaryOf(gateway), workersOf(gateway)];
+      const socket = await openWebSocket(`ws://127.0.0.1:${gateway.port("plain")}/live`);
       gateway.process.kill("SIGUSR2");
+      await eventually(() => /"msg":"draining"/.test(gateway.stderr()), "the old primary to drain");
+      assert.equal(socket.socket.readyState, socket.socket.OPEN, "a WebSocket is in no hurry while others serve");
       await untilReplaced(gateway, primary, workers);
+      assert.equal((await socket.closed).code, 1001);
       await load.more(100);
       await load.stop();
       noFailure(t, load);
@@ -204,6 +208,22 @@ workers: 2
       await load.stop();
       noFailure(t, load);
       await endsClean(gateway);
+    } finally {
+      await gateway.stop("SIGKILL");
+    }
+  });
+
+  it("an upgrade to a configuration without a listener frees its port", async () => {
+    const gateway = await start();
+    try {
+      const [primary, workers] = [primaryOf(gateway), workersOf(gateway)];
+      const less = configuration().replace(/.*name: wire.*\n/, "");
+      writeFileSync(join(gateway.directory, "windrose.yaml"), less);
+      gateway.process.kill("SIGUSR2");
+      await untilReplaced(gateway, primary, workers);
+      await assert.rejects(fetchOnce(`http://127.0.0.1:${gateway.port("wire")}/`), { code: "ECONNREFUSED" });
+      assert.equal((await fetchOnce(`http://127.0.0.1:${gateway.port("plain")}/`)).status, 200);
+      await endsClean(gateway, workers);
     } finally {
       await gateway.stop("SIGKILL");
     }

@@ -58,7 +58,7 @@ telemetry: { accessLog: { path: off } }
     url = `ws://127.0.0.1:${ready?.ports.public}`;
   });
   after(async () => {
-    await plane.drain(1_000);
+    await plane.drain({ timeoutMs: 1_000, isPatient: () => false });
     await service.close();
     await other.close();
   });
