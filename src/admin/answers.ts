@@ -52,8 +52,14 @@ export function json(status: number, value: unknown): Answer {
   return { status, contentType: "application/json", body: `${JSON.stringify(value, null, 2)}\n`, outcome: "ok" };
 }
 
-export function send(request: IncomingMessage, response: ServerResponse, { status, contentType, body, headers }: Answer): void {
+/** For readers that take nothing: a large configuration must not be kept for them for ever. */
+const SEND_TIMEOUT_MS = 60_000;
+
+export function send(request: IncomingMessage, response: ServerResponse, answer: Answer, timeoutMs = SEND_TIMEOUT_MS): void {
+  const { status, contentType, body, headers } = answer;
   if (response.destroyed) return;
+  const timer = setTimeout(() => response.destroy(), timeoutMs).unref();
+  response.once("close", () => clearTimeout(timer));
   const bytes = Buffer.from(body);
   response.writeHead(status, {
     "content-type": contentType,

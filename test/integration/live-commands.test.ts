@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { get } from "node:http";
+import { get, type IncomingHttpHeaders } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -190,6 +190,29 @@ describe("commands against a running gateway", () => {
     assert.equal(writer.code, 0, writer.stderr);
   });
 
+  it("explain-token prints the value alone, and who bears it is told why", async () => {
+    const { code, stdout, stderr } = await windrose(["explain-token", "--ttl", "1m"]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^\S+\n$/);
+    assert.match(stderr, /^valid until \d{4}-\d\d-\d\dT\S+Z\n$/);
+    const told = await request({ "x-windrose-explain": stdout.trim() });
+    assert.match(String(told["x-windrose-explain"]), /shop/);
+    assert.equal((await request({ "x-windrose-explain": "guessed" }))["x-windrose-explain"], undefined);
+    assert.equal((await request())["x-windrose-explain"], undefined);
+    assert.equal(gateway.stderr().includes(stdout.trim()), false);
+  });
+
+  it("upgrade waits until another process serves what was served, and the way in stays", async () => {
+    const before = JSON.parse((await windrose(["status", "--json"])).stdout);
+    const { code, stdout, stderr } = await windrose(["upgrade"]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^✓ process \d+ has taken over: windrose (\S+) → \1\n$/);
+    const after = JSON.parse((await windrose(["status", "--json"])).stdout);
+    assert.equal(after.configuration.version, before.configuration.version);
+    assert.notEqual(after.info.startedAt, before.info.startedAt);
+    assert.equal((await windrose(["status", "--admin", gateway.admin.url], { env: { WINDROSE_ADMIN_TOKEN: READER } })).code, 0);
+  });
+
   it("every attempt is in the audit log on disk, without tokens, for its owner only", async () => {
     const { stateFolder, text } = await eventually(() => readAudit(), "the audit log");
     assert.equal(statSync(join(stateFolder, "audit.log")).mode & 0o777, 0o600);
@@ -250,12 +273,10 @@ describe("commands against a running gateway", () => {
   }
 });
 
-function request(): Promise<void> {
+function request(headers: Record<string, string> = {}): Promise<IncomingHttpHeaders> {
   return new Promise((resolve, reject) => {
-    get({ host: "127.0.0.1", port: gateway.port("public"), agent: false }, (response) => response.resume().once("end", resolve)).once(
-      "error",
-      reject,
-    );
+    const options = { host: "127.0.0.1", port: gateway.port("public"), headers, agent: false };
+    get(options, (response) => response.resume().once("end", () => resolve(response.headers))).once("error", reject);
   });
 }
 

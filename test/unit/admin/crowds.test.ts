@@ -1,8 +1,10 @@
 /** Many connections at once, and such as say nothing: probes and operators still get their answers. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import { createServer } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
+import { json, send } from "../../../src/admin/answers.js";
 import { eventually, within } from "../../support/gateway.js";
 import { APPLIED, ask, post, startServer, TOKENS, WRITER } from "./fixtures.js";
 
@@ -147,4 +149,15 @@ test("closing ends silent connections at once and lets an order be answered", as
   finish(APPLIED);
   assert.equal((await answer).status, 200);
   await within(3000, closed, () => "not closed");
+});
+
+test("an answer that nobody takes is given up after a while", async (t) => {
+  const server = createServer((request, response) => send(request, response, json(200, "x".repeat(64 * 1024 * 1024)), 200));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  const socket = await open(t, (server.address() as AddressInfo).port);
+  socket.pause().write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const connections = (): Promise<number> => new Promise((resolve) => server.getConnections((_error, count) => resolve(count)));
+  await eventually(async () => (await connections()) === 1, "the request");
+  await eventually(async () => (await connections()) === 0, "the connection to be given up");
 });
