@@ -3,6 +3,9 @@
 import { dispatch } from "./cli/commands.js";
 import { EXIT } from "./cli/exit-codes.js";
 
+// Whoever read our output may have left (`windrose diff … | head`): the exit code still tells what was found.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+
 try {
   process.exitCode = await dispatch(process.argv.slice(2));
 } catch (error) {

@@ -2,7 +2,7 @@
  * Reads the document's text: one file, or every *.yaml and *.yml of a directory in name order. Reports what cannot be
  * read; knows nothing of YAML.
  */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { LineCounter } from "yaml";
 import type { Problem } from "./problems.js";
@@ -18,6 +18,9 @@ export interface SourceFile {
   readonly directory: string;
   readonly lines: LineCounter;
 }
+
+/** Of one read, when the size is not known. */
+const CHUNK_BYTES = 64 * 1024;
 
 export interface SourceText {
   readonly file: SourceFile;
@@ -68,11 +71,33 @@ function listDocuments(directory: string): string[] {
 
 function readText(name: string): string | Problem {
   try {
-    if (statSync(name).size > MAX_FILE_BYTES) return fileProblem(name, `is larger than ${MAX_FILE_BYTES / 1024 ** 2} MiB`);
-    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(name));
+    const bytes = readBounded(name);
+    if (bytes === null) return fileProblem(name, `is larger than ${MAX_FILE_BYTES / 1024 ** 2} MiB`);
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
     if (error instanceof TypeError) return fileProblem(name, "is not valid UTF-8 text");
     return fileProblem(name, `cannot be read: ${reason(error)}`);
+  }
+}
+
+/** Null when there is more. Pipes are welcome (`<(…)` of a shell), and tell no size beforehand; some devices never end. */
+function readBounded(name: string): Buffer | null {
+  const fd = openSync(name, "r");
+  try {
+    const { size } = fstatSync(fd);
+    if (size > MAX_FILE_BYTES) return null;
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for (;;) {
+      const chunk = Buffer.allocUnsafe(Math.max(CHUNK_BYTES, size - length + 1));
+      const count = readSync(fd, chunk);
+      if (count === 0) return Buffer.concat(chunks, length);
+      chunks.push(chunk.subarray(0, count));
+      length += count;
+      if (length > MAX_FILE_BYTES) return null;
+    }
+  } finally {
+    closeSync(fd);
   }
 }
 

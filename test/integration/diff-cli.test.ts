@@ -1,6 +1,6 @@
 /** `windrose diff` as a user runs it: on files, on a history on disk, and on a gateway that runs. */
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -86,6 +86,15 @@ describe("windrose diff", () => {
       { kind: "admin", name: "", change: "changed", fields: [{ path: "token", before: "[redacted]", after: "[redacted]" }] },
     ]);
     for (const { stdout: out, stderr } of [{ stdout, stderr: "" }, json]) assert.equal(`${out}${stderr}`.includes("0123456789"), false);
+  });
+
+  it("ends quietly when whoever reads its output has left", async () => {
+    const many = (value: string) =>
+      `${document(1)}${Array.from({ length: 3000 }, (_, index) => `  - { name: r${index}, filters: [{ respond: { body: ${value} } }] }\n`).join("")}`;
+    const [a, b] = [write("many-a.yaml", many("x".repeat(100))), write("many-b.yaml", many("y".repeat(100)))];
+    const command = `"${process.execPath}" "${MAIN}" diff ${a} ${b} | head -1; echo "\${PIPESTATUS[0]}"`;
+    const { stdout, stderr } = spawnSync("bash", ["-c", command], { cwd: directory, encoding: "utf8", timeout: 60_000 });
+    assert.deepEqual([stdout, stderr], ["~ routes/r0\n2\n", ""]);
   });
 
   it("reports the problems of both sides, with 78", async () => {

@@ -1,5 +1,7 @@
 /** From files to a snapshot: directories, merging, versions, immutability. */
 import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -75,6 +77,17 @@ test("what cannot be read is a problem and not an exception", (context) => {
   assert.match(problemsIn(join(directory, "nowhere.yaml"))[0] ?? "", /cannot be read: no such file or directory/);
   assert.match(problemsIn(join(directory, "empty"))[0] ?? "", /holds no \*\.yaml or \*\.yml file/);
   assert.match(problemsIn(join(directory, "latin1.yaml"))[0] ?? "", /is not valid UTF-8/);
+});
+
+test("what never ends is too large, and a pipe is a file like others", async (context) => {
+  assert.match(problemsIn("/dev/zero")[0] ?? "", /^\/dev\/zero is larger than 32 MiB/);
+  const directory = temporaryDirectory(context);
+  const pipe = join(directory, "pipe.yaml");
+  if (spawnSync("mkfifo", [pipe]).status !== 0) return;
+  const writer = spawn("sh", ["-c", 'printf %s "$1" > "$2"', "sh", MINIMAL, pipe], { stdio: "ignore" });
+  const result = loadConfig(pipe, { env: {} });
+  await once(writer, "close");
+  assert.ok(result.ok);
 });
 
 test("a byte order mark is ignored", (context) => {
