@@ -35,7 +35,7 @@ export type RequestFlagsResult =
 
 const MAX_TOKEN_BYTES = 65_536;
 
-export function readRequestFlags({ request, header = [], jwt, ...others }: RequestFlagValues): RequestFlagsResult {
+export function readRequestFlags({ request, header = [], jwt, identity, address, listener }: RequestFlagValues): RequestFlagsResult {
   if (request === undefined) return { ok: false, message: "say which request: --request 'GET https://api.example.com/orders/1'" };
   const headers: [string, string][] = [];
   for (const text of header) {
@@ -46,7 +46,7 @@ export function readRequestFlags({ request, header = [], jwt, ...others }: Reque
   }
   const token = jwt === undefined ? { ok: true as const, value: undefined } : readToken(jwt);
   if (!token.ok) return token;
-  const given = Object.entries({ ...others, jwt: token.value }).filter(([, value]) => value !== undefined);
+  const given = Object.entries({ jwt: token.value, identity, address, listener }).filter(([, value]) => value !== undefined);
   return { ok: true, description: { request, headers, ...Object.fromEntries(given) } };
 }
 
