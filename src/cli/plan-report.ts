@@ -1,5 +1,6 @@
 /** A plan for people: objects first, then traffic, the largest difference first. */
-import type { DecisionSummary, ReplayGroup, ReplayResult } from "../control/simulation/replay.js";
+import type { ReplayResult } from "../control/simulation/replay.js";
+import type { DecisionSummary, ReplayGroup } from "../control/simulation/replay-group.js";
 import type { ObjectChange } from "../engine/model/configuration.js";
 import { changeLines } from "./change-lines.js";
 import { formatCount, formatShare, type Paint, plural } from "./terminal.js";

@@ -160,7 +160,7 @@ export function createProgress({ label, total, output = process.stderr, nowMs = 
       hasDrawn = true;
       const line = progressLine({ label: printable(label), total, done, elapsedMs: now - startedMs });
       // A line that wraps would leave its first half behind at every redraw.
-      output.write(`\r\u001b[2K${line.slice(0, Math.max(1, (output.columns ?? 80) - 1))}`);
+      output.write(`\r\u001b[2K${line.slice(0, Math.max(1, (output.columns || 80) - 1))}`);
     },
     end() {
       if (hasDrawn) output.write("\r\u001b[2K");

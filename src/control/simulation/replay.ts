@@ -3,9 +3,25 @@
  * asked about once; memory is bounded whatever a log holds.
  */
 import type { ListenerSpec, MatchSpec, RouteSpec } from "../../engine/model/snapshot.js";
-import { type Decision, type Difference, differencesOf, differingFields, splitText } from "./decision.js";
+import { type Decision, differencesOf, differingFields } from "./decision.js";
 import { DecisionCache } from "./decision-cache.js";
 import { described, type RecordedRequest, readLogLine, type UnreadableLine } from "./recorded-request.js";
+import {
+  clipped,
+  createGroup,
+  GONE,
+  type Group,
+  INFERRED,
+  type Known,
+  keyOf,
+  OTHERWISE,
+  PLAINLY,
+  type ReplayExample,
+  type ReplayGroup,
+  SAME,
+  skipped,
+  summaryOf,
+} from "./replay-group.js";
 import type { Simulator } from "./simulator.js";
 
 export interface ReplayOptions {
@@ -29,57 +45,6 @@ export interface ReplayResult {
   readonly recordedOtherwise: number;
   /** What the log does not hold and routing reads. */
   readonly blindSpots: readonly string[];
-}
-
-export interface ReplayGroup {
-  readonly count: number;
-  readonly differences: readonly Difference[];
-  /** Names of headers that differ, by direction. */
-  readonly requestHeaders: readonly string[];
-  readonly responseHeaders: readonly string[];
-  readonly before: DecisionSummary;
-  readonly after: DecisionSummary;
-  readonly examples: readonly ReplayExample[];
-}
-
-export interface DecisionSummary {
-  readonly listener: string;
-  readonly route: string | null;
-  readonly verdict: Decision["verdict"];
-  readonly status: number | null;
-  readonly error: string | null;
-  /** Taken for granted, such as a token; "" for nothing. */
-  readonly assumptions: string;
-  readonly backends: string;
-}
-
-export interface ReplayExample {
-  /** From 1. */
-  readonly line: number;
-  readonly request: string;
-  /** What a service gets, or where a redirect leads; "" for neither. */
-  readonly before: string;
-  readonly after: string;
-}
-
-interface Group {
-  /** What is remembered of requests that fall into it, by how they were asked about. */
-  readonly known: readonly Known[];
-  readonly differences: readonly Difference[];
-  readonly requestHeaders: readonly string[];
-  readonly responseHeaders: readonly string[];
-  readonly before: DecisionSummary;
-  readonly after: DecisionSummary;
-  readonly examples: ReplayExample[];
-  count: number;
-}
-
-/** What is remembered of requests that say the same: the group they fall into, null for no difference, or why they do not count. */
-interface Known {
-  readonly group: Group | null;
-  readonly skipped: string | null;
-  readonly isInferred: boolean;
-  readonly isRecordedOtherwise: boolean;
 }
 
 const MAX_GROUPS = 1_000;
@@ -249,74 +214,30 @@ export class Replay {
     if (withQuery.length > 0) spots.push(`routes that match query parameters, which the log does not hold: ${withQuery.join(", ")}`);
     const hasTokens = routes.some(({ filters }) => filters.some(({ type }) => type === "jwt"));
     if (hasTokens) spots.push("tokens are not in the log: every token that a route requires is taken for good");
+    if (routes.some(({ filters }) => filters.some(({ type }) => type === "rateLimit")))
+      spots.push("rate limits are not counted: nobody is over one");
+    const changed = this.#before.snapshot.listeners.filter((listener) =>
+      readsPathsOtherwise(listener, this.#newListeners.get(listener.name)),
+    );
+    if (changed.length > 0) spots.push(`listeners that now read paths in another way; the log holds normalised ones: ${namesIn(changed)}`);
     return spots;
   }
 }
 
 const NO_HEADERS: readonly string[] = [];
 
-/** What a client meets whose listener has been taken away. */
-const GONE: Decision = {
-  listener: "",
-  route: "",
-  verdict: "refused",
-  status: 0,
-  error: "no-listener",
-  assumptions: "",
-  target: "",
-  location: "",
-  body: "",
-  requestHeaders: NO_HEADERS,
-  responseHeaders: NO_HEADERS,
-  backends: [],
-};
-
-const PLAINLY = 0;
-const INFERRED = 1;
-const OTHERWISE = 2;
-
-/** One object per kind and not per request: the cache holds many. */
-function knownOf(group: Group | null): readonly Known[] {
-  return [PLAINLY, INFERRED, OTHERWISE].map((how) => ({
-    group,
-    skipped: null,
-    isInferred: how === INFERRED,
-    isRecordedOtherwise: how === OTHERWISE,
-  }));
-}
-
-const SAME = knownOf(null);
-
-function createGroup(facts: Omit<ReplayGroup, "count" | "examples">): Group {
-  const known: Known[] = [];
-  const group: Group = { ...facts, examples: [], count: 0, known };
-  known.push(...knownOf(group));
-  return group;
-}
-
-function skipped(reason: string): Known {
-  return { group: null, skipped: reason, isInferred: false, isRecordedOtherwise: false };
-}
-
-/** As `summaryOf`, faster. */
-function keyOf({ listener, route, verdict, status, error, assumptions, backends }: Decision): string {
-  return `${listener} ${route} ${verdict} ${status} ${error} ${assumptions} ${splitText(backends)}`;
-}
-
-function summaryOf({ listener, route, verdict, status, error, assumptions, backends }: Decision): DecisionSummary {
-  return {
-    listener,
-    route: route === "" ? null : route,
-    verdict,
-    status: status === 0 ? null : status,
-    error: error === "" ? null : error,
-    assumptions,
-    backends: splitText(backends),
-  };
-}
-
 function byName<T extends { readonly name: string }>(items: readonly T[]): ReadonlyMap<string, T> {
   return new Map(items.map((item) => [item.name, item]));
+}
+
+function readsPathsOtherwise({ hardening }: ListenerSpec, next: ListenerSpec | undefined): boolean {
+  if (next === undefined) return false;
+  const { normalisePath, refuseEncodedSlashes } = next.hardening;
+  return hardening.normalisePath !== normalisePath || hardening.refuseEncodedSlashes !== refuseEncodedSlashes;
+}
+
+function namesIn(items: readonly { readonly name: string }[]): string {
+  return items.map(({ name }) => name).join(", ");
 }
 
 function headerConditions(routes: readonly RouteSpec[]): Set<string> {
@@ -330,8 +251,4 @@ function namesOf(routes: readonly RouteSpec[], has: (match: MatchSpec) => boolea
 function queryOf({ query }: MatchSpec): string | undefined {
   if (query.length === 0) return undefined;
   return new URLSearchParams(query.map(({ name, value }): [string, string] => [name, value])).toString();
-}
-
-function clipped(text: string, maxChars: number): string {
-  return text.length <= maxChars ? text : `${text.slice(0, maxChars - 1)}…`;
 }
