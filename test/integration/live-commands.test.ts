@@ -92,7 +92,7 @@ describe("commands against a running gateway", () => {
     const path = write("next.yaml", document("", ", timeouts: { request: 9s }"));
     const { code, stdout } = await windrose(["apply", path, "--dry-run"]);
     assert.equal(code, 0);
-    assert.match(stdout, /^~ routes shop\n +timeouts\.request {2}\S+ → 9s\n\? [0-9a-f]{12} would change 1 object$/m);
+    assert.match(stdout, /^~ routes\/shop\n +timeouts\.request {2}\S+ → 9s\n\? [0-9a-f]{12} would change 1 object$/m);
     assert.equal(await serving(), served);
   });
 
@@ -118,14 +118,14 @@ describe("commands against a running gateway", () => {
     );
     const several = await windrose(["apply", parts]);
     assert.equal(several.code, 0, several.stderr);
-    assert.match(several.stdout, /^\+ routes more$/m);
+    assert.match(several.stdout, /^\+ routes\/more$/m);
     const history = await windrose(["history"]);
     assert.match(history.stdout, /^\* +4 /m);
     assert.match(history.stdout, new RegExp(`^ +2 +${version.slice(0, 12)} .* admin +socket +slower shop$`, "m"));
     assert.equal(JSON.parse((await windrose(["history", "-n", "2", "--json"])).stdout).versions.length, 2);
     const back = await windrose(["rollback", first.slice(0, 6), "--note", "enough"]);
     assert.equal(back.code, 0, back.stderr);
-    assert.match(back.stdout, /^- routes more$/m);
+    assert.match(back.stdout, /^- routes\/more$/m);
     assert.equal(await serving(), first);
     assert.match((await windrose(["status"])).stdout, /from rollback by socket: enough/);
     const nothing = await windrose(["rollback", "ffff0000"]);
