@@ -6,9 +6,10 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
+import { pathToFileURL } from "node:url";
 import { type CertificateFiles, developmentCertificates, EDGE_TLS } from "../support/certificates.js";
 import { fetchOnce } from "../support/client.js";
-import { eventually, type Gateway, startGateway } from "../support/gateway.js";
+import { eventually, type Gateway, MAIN, startGateway } from "../support/gateway.js";
 import { type Load, startLoads } from "../support/load.js";
 import { childrenOf, descendantsOf, isRunning, killAll, NEEDS_PROC, parentOf, primaryOf, workersOf } from "../support/processes.js";
 import { type HttpUpstream, startHttpUpstream } from "../support/upstream.js";
@@ -194,34 +195,59 @@ workers: 2
     }
   });
 
-  it("an upgrade that fails leaves the old processes as they are", async (t) => {
-    const gateway = await start();
+  /** Code on disk that an upgrade finds, and the reason that is given for its failure. */
+  const BROKEN: readonly (readonly [what: string, code: string, reason: RegExp])[] = [
+    ["ends at once", "process.exit(3);", /the new primary ended before it served \(exit code 3\)/],
+    ["is killed", 'process.kill(process.pid, "SIGKILL");', /the new primary ended before it served \(SIGKILL\)/],
+    [
+      "ends when it is its turn, and the old one has let go of the admin port",
+      'process.on("message", ({ type }) => type === "takeOver" && process.exit(4)).send({ type: "prepared" });',
+      /the new primary ended before it served \(exit code 4\)/,
+    ],
+  ];
+
+  it("an upgrade to code that fails leaves the old processes as they are, and a later one works", async (t) => {
+    const sound = `await import(${JSON.stringify(pathToFileURL(MAIN).href)});`;
+    const gateway = await startGateway(configuration(), { files: { ...certificates, "program.mjs": sound }, program: "program.mjs" });
     try {
       const load = startClients(gateway);
       const before = descendantsOf(gateway.process.pid ?? 0);
-      writeFileSync(join(gateway.directory, "windrose.yaml"), "listeners: 7\n");
+      const [primary, workers] = [primaryOf(gateway), workersOf(gateway)];
+      const program = join(gateway.directory, "program.mjs");
+      for (const [what, code, reason] of BROKEN) {
+        writeFileSync(program, code);
+        gateway.process.kill("SIGUSR2");
+        await eventually(() => reason.test(gateway.stderr()), what);
+        await load.more(30);
+        await eventually(async () => (await readiness(gateway)) === 200, "the admin port to answer");
+        assert.deepEqual(descendantsOf(gateway.process.pid ?? 0), before);
+      }
+      writeFileSync(program, sound);
       gateway.process.kill("SIGUSR2");
-      await eventually(() => /upgrade: the new primary ended before it served \(exit code 78\)/.test(gateway.stderr()), "the outcome");
-      await load.more(50);
-      assert.deepEqual(descendantsOf(gateway.process.pid ?? 0), before);
-      assert.equal(await readiness(gateway), 200);
+      await untilReplaced(gateway, primary, workers);
       await load.stop();
       noFailure(t, load);
-      await endsClean(gateway);
+      await endsClean(gateway, workers);
     } finally {
       await gateway.stop("SIGKILL");
     }
   });
 
-  it("an upgrade to a configuration without a listener frees its port", async () => {
+  it("a listener that is taken out of the configuration frees its port, which an upgrade does not bring back", async () => {
     const gateway = await start();
+    const isFree = (): Promise<boolean> =>
+      fetchOnce(`http://127.0.0.1:${gateway.port("wire")}/`).then(
+        () => false,
+        ({ code }: NodeJS.ErrnoException) => code === "ECONNREFUSED",
+      );
     try {
+      writeFileSync(join(gateway.directory, "windrose.yaml"), configuration().replace(/.*name: wire.*\n/, ""));
+      gateway.process.kill("SIGHUP");
+      await eventually(isFree, "the port to be free");
       const [primary, workers] = [primaryOf(gateway), workersOf(gateway)];
-      const less = configuration().replace(/.*name: wire.*\n/, "");
-      writeFileSync(join(gateway.directory, "windrose.yaml"), less);
       gateway.process.kill("SIGUSR2");
       await untilReplaced(gateway, primary, workers);
-      await assert.rejects(fetchOnce(`http://127.0.0.1:${gateway.port("wire")}/`), { code: "ECONNREFUSED" });
+      assert.ok(await isFree());
       assert.equal((await fetchOnce(`http://127.0.0.1:${gateway.port("plain")}/`)).status, 200);
       await endsClean(gateway, workers);
     } finally {

@@ -19,6 +19,8 @@ export interface GatewayOptions {
   readonly maxOpenFiles?: number;
   /** Further files beside the configuration, by name: certificates, key sets. */
   readonly files?: Readonly<Record<string, string>>;
+  /** One of `files`, a program to run instead of the compiled one: for upgrades, which find other code there. */
+  readonly program?: string;
 }
 
 /** The name of the configuration in a gateway's folder. */
@@ -66,7 +68,7 @@ export async function startGateway(yaml: string, options: GatewayOptions = {}): 
   for (const [name, content] of Object.entries(options.files ?? {})) writeFileSync(join(directory, name), content);
   const args = [
     "--enable-source-maps",
-    MAIN,
+    options.program === undefined ? MAIN : join(directory, options.program),
     "run",
     "-c",
     configPath,
