@@ -70,6 +70,8 @@ class Keeper {
   #ports: Readonly<Record<string, number>> = {};
   #wasReady = false;
   #readyLine = "";
+  /** SIGHUP came while no primary served. */
+  #mustReload = false;
   #isStopping = false;
   #failures = 0;
   #restart: NodeJS.Timeout | null = null;
@@ -84,7 +86,7 @@ class Keeper {
 
   run(): Promise<number> {
     for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, (signal) => this.#signalled(signal));
-    process.on("SIGHUP", (signal) => this.#current?.child.kill(signal));
+    process.on("SIGHUP", () => this.#askToReload());
     process.on("SIGUSR2", () => this.#upgrade());
     process.on("uncaughtException", (error) => this.#log.error(`bug: ${error.stack}`));
     this.#start();
@@ -124,6 +126,12 @@ class Keeper {
     // A failed fork reports `error` and no `exit`; so does a message to one that has gone, which `exit` follows.
     child.on("error", (error) => child.pid === undefined && ended(1, error.message));
     child.once("exit", (code, signal) => ended(code ?? 128 + constants.signals[signal ?? "SIGKILL"], signal ?? `exit code ${code}`));
+  }
+
+  /** One that serves; there may be none at the moment. */
+  #askToReload(): void {
+    this.#mustReload = this.#current === null;
+    this.#current?.child.kill("SIGHUP");
   }
 
   #giveUp({ child }: Primary): void {
@@ -229,6 +237,7 @@ class Keeper {
     this.#release = "none";
     this.#orphans.drain();
     this.#closeUnwanted();
+    if (this.#mustReload) this.#askToReload();
     if (!this.#wasReady) this.#tellReady(line);
     this.#wasReady = true;
     this.#readyLine = line;
@@ -287,6 +296,7 @@ class Keeper {
     }
     if (this.#release !== "none") send(this.#current, { type: "resume" });
     this.#release = "none";
+    this.#closeUnwanted();
     this.#tellUpgrade({ result: "failed", message });
   }
 

@@ -17,7 +17,7 @@ import { createSingleSupervisor } from "./single-worker.js";
 import { createSupervisor, type Supervisor, type WorkerHandle } from "./supervisor.js";
 import { createWorkerDesk, type DeskServices, type WorkerDesk } from "./worker-desk.js";
 import { WorkerReplies } from "./worker-replies.js";
-import { WorkerWatch } from "./worker-watch.js";
+import { START_TIMEOUT_MS, WorkerWatch } from "./worker-watch.js";
 
 export type { PublishOutcome } from "./publish.js";
 export type { RollOutcome } from "./roll.js";
@@ -76,8 +76,6 @@ export interface WorkerPool {
 }
 
 const WORKER_ENTRY = new URL("./worker-main.js", import.meta.url);
-/** A worker that does not serve by then never will. */
-const START_TIMEOUT_MS = 30_000;
 
 export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
   return new Pool(options);

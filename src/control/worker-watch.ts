@@ -6,6 +6,8 @@ import type { SupervisionSpec } from "../engine/model/snapshot.js";
 import type { WorkerHandle } from "./supervisor.js";
 import type { Pool } from "./worker-pool.js";
 
+/** A worker that does not serve by then never will. */
+export const START_TIMEOUT_MS = 30_000;
 const MAX_PERIOD_MS = 1_000;
 /** A tick that comes so much later than it should tells of ourselves. */
 const MAX_LATENESS_MS = 1_000;
@@ -76,13 +78,21 @@ export class WorkerWatch {
   }
 
   #look(worker: WorkerHandle, nowMs: number): void {
-    if (!worker.isReady || this.#leaving.has(worker.id)) return;
+    if (this.#leaving.has(worker.id)) return;
+    if (!worker.isReady) return this.#lookAtStart(worker);
     worker.channel.send({ type: "ping" });
     const silentMs = nowMs - (this.#heardAtMs.get(worker.id) ?? nowMs);
     if (silentMs > this.#spec.stallTimeoutMs) return this.#replaceStalled(worker, silentMs);
     const bytes = this.#residentBytes.get(worker.id) ?? 0;
     const { maxWorkerMemoryBytes: max } = this.#spec;
     if (max > 0 && bytes > max && !worker.isDraining && nowMs >= this.#nextMemoryAtMs) this.#replaceLarge(worker, bytes);
+  }
+
+  #lookAtStart(worker: WorkerHandle): void {
+    if (Date.now() - worker.startedAtMs < START_TIMEOUT_MS) return;
+    this.#leaving.add(worker.id);
+    this.#pool.options.log.error({ worker: worker.id, workerPid: worker.pid }, "worker does not get to serve: killed");
+    this.#pool.supervisor.kill(worker);
   }
 
   #replaceStalled(worker: WorkerHandle, silentMs: number): void {

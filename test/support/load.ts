@@ -37,6 +37,8 @@ export interface Load {
 }
 
 const CLIENTS = 4;
+/** The gateway has gone: nobody learns more from further attempts. */
+const MAX_FAILURES = 2_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 
 export function startLoad(options: LoadOptions): Load {
@@ -44,7 +46,7 @@ export function startLoad(options: LoadOptions): Load {
   const client = options.kind === "http2" ? http2Client(options) : http1Client(options);
   const clients = Array.from({ length: options.clients ?? CLIENTS }, async () => {
     const ask = client();
-    while (!load.isStopped) {
+    while (!load.isStopped && load.failures.length < MAX_FAILURES) {
       try {
         const status = await ask.request();
         if (status === 200) load.done++;
