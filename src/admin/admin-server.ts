@@ -44,6 +44,9 @@ class Doors implements AdminServer {
   readonly #audit: LimitedAudit;
   #spec: AdminSpec;
   #judge: Judge;
+  /** The last one. */
+  #port = 0;
+  /** Null: closed, perhaps for a while only. */
   #address: OpenDoor | null = null;
   #socket: OpenDoor | null = null;
 
@@ -73,11 +76,12 @@ class Doors implements AdminServer {
       throw error;
     }
     this.#address = address;
-    return { port: address.port };
+    return this.#become(this.#spec);
   }
 
   async move(next: AdminSpec): Promise<{ readonly port: number }> {
     requireToken(next);
+    if (this.#address === null) return this.#become(next);
     const [oldAddress, oldSocket, old] = [this.#address, this.#socket, this.#spec];
     const hasSocketMoved = next.socketPath !== old.socketPath;
     const socket = hasSocketMoved ? await this.#openSocket(next.socketPath) : oldSocket;
@@ -89,9 +93,14 @@ class Doors implements AdminServer {
     }
     if (hasSocketMoved) void oldSocket?.close();
     this.#socket = socket;
+    return this.#become(next);
+  }
+
+  #become(next: AdminSpec): { readonly port: number } {
     this.#judge = createJudge(next.tokens);
     this.#spec = next;
-    return { port: this.#address?.port ?? 0 };
+    this.#port = this.#address?.port ?? this.#port;
+    return { port: this.#port };
   }
 
   async close(): Promise<void> {
@@ -108,7 +117,7 @@ class Doors implements AdminServer {
   /** 127.0.0.1 and 0.0.0.0 cannot share a port: then the old address is given up first, and taken again if the new one is not to be had. */
   async #moveAddress(bind: AdminSpec["bind"]): Promise<OpenDoor> {
     const { bind: oldBind } = this.#spec;
-    const overlaps = bind.port !== 0 && bind.port === this.#address?.port;
+    const overlaps = bind.port === this.#port;
     const closed = this.#address;
     if (overlaps) void closed?.close();
     try {
@@ -116,7 +125,7 @@ class Doors implements AdminServer {
       if (!overlaps) void closed?.close();
       return opened;
     } catch (error) {
-      if (overlaps) this.#address = await openAddress({ ...oldBind, port: bind.port }, this.#parts);
+      if (overlaps) this.#address = await openAddress({ ...oldBind, port: this.#port }, this.#parts);
       throw error;
     }
   }
@@ -127,8 +136,9 @@ function requireToken({ bind, tokens }: AdminSpec): void {
   throw new AdminUnavailable(`admin: ${bind.host} is not a loopback address: a token is required`);
 }
 
-function isSameAddress({ bind: a }: AdminSpec, { bind: b }: AdminSpec): boolean {
-  return a.host === b.host && a.port === b.port;
+/** Port 0 is whichever there is. */
+function isSameAddress({ bind: next }: AdminSpec, { bind: old }: AdminSpec): boolean {
+  return next.host === old.host && (next.port === old.port || next.port === 0);
 }
 
 /** Every endpoint, the description of all of them included. */

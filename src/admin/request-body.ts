@@ -80,7 +80,9 @@ function parse(bytes: Buffer): BodyRead {
 }
 
 const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c];
-const [OPENING, CLOSING] = [new Set([0x5b, 0x7b]), new Set([0x5d, 0x7d])];
+/** `[` and `{`, `]` and `}`: the second is the first with this bit. */
+const BRACE_BIT = 0x20;
+const [OPENING, CLOSING] = [0x7b, 0x7d];
 
 /** Whatever is no string opens, closes or separates: so much can be said before it is known to be JSON at all. */
 export function structureFlaw(bytes: Buffer): string | null {
@@ -88,10 +90,10 @@ export function structureFlaw(bytes: Buffer): string | null {
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at] as number;
     if (byte === QUOTE) at = endOfString(bytes, at);
-    else if (OPENING.has(byte)) {
+    else if ((byte | BRACE_BIT) === OPENING) {
       values++;
       if (++depth > MAX_DEPTH) return `The body is nested more than ${MAX_DEPTH} levels deep`;
-    } else if (CLOSING.has(byte)) depth--;
+    } else if ((byte | BRACE_BIT) === CLOSING) depth--;
     else if (byte === COMMA) values++;
     if (values > MAX_VALUES) return `The body holds more than ${MAX_VALUES} values`;
   }
