@@ -1,4 +1,5 @@
 /** Turns what happened to a simulated request into an `Explanation`: words for reasons, and no secrets. */
+import { SECRET_HEADERS } from "../../config/index.js";
 import type {
   EndpointStates,
   ExplainedBackend,
@@ -93,11 +94,11 @@ function explainCandidates({ simulated, choice, outcome }: Happening): {
 
 function describeCandidate(candidate: RouteCandidate, { routes }: Snapshot, options: ExplainOptions): ExplainedCandidate {
   const { routeName, routeIndex, matchIndex, path, pathType, hostname, outcome } = candidate;
-  let { reason } = candidate;
-  if (options.hidesFixedValues === true) {
-    const match = routes[routeIndex]?.match[matchIndex];
-    for (const { value } of match?.headers ?? []) reason = reason.replaceAll(`"${value}"`, "what the configuration says");
-  }
+  const match = routes[routeIndex]?.match[matchIndex];
+  const hidden = [...(match?.headers ?? []), ...(match?.query ?? [])].filter(
+    ({ name }) => options.hidesFixedValues === true || SECRET_HEADERS.test(name),
+  );
+  const reason = hidden.reduce((text, { value }) => text.replaceAll(`"${value}"`, "what the configuration says"), candidate.reason);
   return { name: routeName, path, pathType, hostname, outcome, reason };
 }
 

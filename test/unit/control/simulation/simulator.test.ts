@@ -206,6 +206,19 @@ describe("a simulated request", () => {
     }
   });
 
+  it("repeats no secret that a route matches", async () => {
+    const keyed = yaml
+      .replace("name: x-magic,", "name: x-api-key,")
+      .replace("{ value: /secret }", "{ value: /secret }, queryParams: [{ name: q, value: v }]");
+    const { explanation } = await examine(simulator(keyed, ENV), "http://h:8080/secret", { headers: [["x-api-key", "guess"]] });
+    assert.deepEqual(
+      explanation.candidates.filter(({ name }) => name === "secret").map(({ reason }) => reason),
+      ["header x-api-key is not what the configuration says"],
+    );
+    const plain = await examine(simulator(yaml, ENV), "http://h:8080/secret", { headers: [["x-magic", "guess"]] });
+    assert.ok(plain.explanation.candidates.some(({ reason }) => reason === `header x-magic is not "${ENV.KEY}"`));
+  });
+
   it("explains for a gateway that runs: states of endpoints, and what is wrong with a question", async () => {
     const snapshot = compile(yaml, ENV);
     const answer = await explain(snapshot, { request: "http://h:8080/remote", jwt: await sign({}) }, (service, endpoint) =>
