@@ -20,7 +20,7 @@ import { createConnector } from "../upstream/connector.js";
 import { type DrainTime, untilQuiet } from "./drain.js";
 import { createExplainGate } from "./explain-tokens.js";
 import { createListeners, type GatewayListeners } from "./gateway-listener.js";
-import type { PrimaryMessage, StartMessage, WorkerChannel } from "./protocol.js";
+import type { EndpointReport, PrimaryMessage, StartMessage, WorkerChannel } from "./protocol.js";
 import { Questions } from "./questions.js";
 import { createRuntimeBuilder, type RuntimeBuilder } from "./runtime-builder.js";
 import { createSocketBudget } from "./socket-budget.js";
@@ -60,8 +60,7 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
   const leases = new Questions<LeaseGrant | null>(LEASE_TIMEOUT_MS);
   const builder = createRuntimeBuilder(createFilterPorts({ channel, served: () => served, log, metrics, keys, leases }));
   const source: { current: Runtime } = { current: builder.build(start.snapshot) };
-  const onBug = (error: unknown): void => log.error({ err: error }, "bug: an exchange had to be given up");
-  const gateway: Gateway = { connector, timers, observer, onBug, ...gatewayState(start) };
+  const gateway: Gateway = { connector, timers, observer, ...gatewayState(start, log) };
   metrics.addReading(openWebSockets(gateway));
   const listeners = createListeners({ start, handles, source, gateway, metrics, sockets, addresses, log });
   const open = [...listeners.all.values()];
@@ -89,6 +88,8 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
           return keys.answer(message.id);
         case "collect":
           return report(message.id);
+        case "inspect":
+          return channel.send({ type: "inspected", id: message.id, endpoints: inspect(builder, message.services) });
         case "yieldAddresses":
           return addresses.yield(message.id);
         case "ticketKeys":
@@ -114,6 +115,10 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
   };
 }
 
+function inspect(builder: RuntimeBuilder, services: readonly string[]): EndpointReport[] {
+  return services.flatMap((service) => builder.endpointsOf(service).map(({ id, inFlight }) => ({ service, endpoint: id, inFlight })));
+}
+
 /** Throws when the snapshot cannot be served; nothing has changed then. */
 function takeOver(snapshot: Snapshot, builder: RuntimeBuilder, listeners: GatewayListeners): Runtime {
   const runtime = builder.build(snapshot);
@@ -121,9 +126,10 @@ function takeOver(snapshot: Snapshot, builder: RuntimeBuilder, listeners: Gatewa
   return runtime;
 }
 
-function gatewayState({ explainSecret }: StartMessage): Pick<Gateway, "explain" | "active" | "webSockets" | "isDraining" | "isClosing"> {
+function gatewayState({ explainSecret }: StartMessage, log: ProcessLog): Omit<Gateway, "connector" | "timers" | "observer"> {
   const explain = createExplainGate(explainSecret, Date.now);
-  return { explain, active: 0, webSockets: new Set(), isDraining: false, isClosing: false };
+  const onBug = (error: unknown): void => log.error({ err: error }, "bug: an exchange had to be given up");
+  return { explain, onBug, active: 0, webSockets: new Set(), isDraining: false, isClosing: false };
 }
 
 function openWebSockets({ webSockets }: Gateway): Reading {

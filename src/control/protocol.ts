@@ -18,6 +18,15 @@ export interface KeySetMessage {
   readonly jwks: Jwks;
 }
 
+/** One endpoint as one worker sees it. */
+export interface EndpointReport {
+  readonly service: string;
+  /** `host:port`. */
+  readonly endpoint: string;
+  /** Attempts under way. */
+  readonly inFlight: number;
+}
+
 /** Credits of client addresses, by listener (see engine/resilience/address-credits.ts). */
 export type CreditsByListener = Readonly<Record<string, readonly AddressCredits[]>>;
 
@@ -63,6 +72,8 @@ export type PrimaryMessage =
   /** Answers `refreshKeys`, after any `keys` message that resulted from it. */
   | { readonly type: "refreshReply"; readonly id: number }
   | { readonly type: "collect"; readonly id: number }
+  /** Answered by `inspected`. */
+  | { readonly type: "inspect"; readonly id: number; readonly services: readonly string[] }
   /** Begins a round: what credits does the worker hold? */
   | { readonly type: "yieldAddresses"; readonly id: number }
   /** Ends it. */
@@ -86,6 +97,8 @@ export type WorkerMessage =
   | { readonly type: "countAddresses" }
   /** Answers `yieldAddresses`. */
   | { readonly type: "addressesYielded"; readonly id: number; readonly credits: CreditsByListener }
+  /** Answers `inspect`: what this worker knows of the endpoints of these services. */
+  | { readonly type: "inspected"; readonly id: number; readonly endpoints: readonly EndpointReport[] }
   /** Pushed every few seconds, and with `id` in answer to `collect`. */
   | { readonly type: "metrics"; readonly id: number; readonly metrics: readonly MetricJson[] };
 

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import type { AuditTrail } from "../admin/audit.js";
 import { AdminUnavailable } from "../admin/unavailable.js";
 import type { UpgradeResult } from "../admin/views.js";
+import type { EndpointStates } from "../engine/model/explanation.js";
 import type { AdminSpec, Snapshot } from "../engine/model/snapshot.js";
 import { createMemoryLimitStore, type LimitStore } from "../limits/lease-store.js";
 import { createMetricsAggregator, type MetricsAggregator } from "../telemetry/metrics-aggregator.js";
@@ -22,8 +23,8 @@ import { createKeySets, type KeySets } from "./key-sets.js";
 import { needsRoll } from "./needs-roll.js";
 import { addressLimitProblem, maxSockets } from "./open-files.js";
 import { logOutcome } from "./outcome-log.js";
-import type { KeySetMessage } from "./protocol.js";
-import { explain } from "./simulation/simulator.js";
+import type { EndpointReport, KeySetMessage } from "./protocol.js";
+import { explain, type LiveFacts } from "./simulation/simulator.js";
 import { createTicketKeys, type TicketKeys } from "./ticket-keys.js";
 import type { VersionStore } from "./version-store.js";
 import { createWorkerPool, type WorkerFailure, type WorkerPool } from "./worker-pool.js";
@@ -69,6 +70,13 @@ class Running implements RunningGateway {
   readonly #limits: LimitStore;
   readonly #keys: KeySets;
   readonly #tickets: TicketKeys;
+  readonly #liveFacts: LiveFacts = {
+    keys: {
+      current: (provider) => this.#keys.current(provider),
+      refresh: (provider) => this.#keys.refresh(provider),
+    },
+    endpointStates: async (services) => statesOf(await this.pool.inspect(services)),
+  };
   readonly #explainTokens = createExplainTokenIssuer();
   readonly #configuration: ConfigurationService;
   readonly #admin: AdminSeat;
@@ -194,7 +202,7 @@ class Running implements RunningGateway {
       lastTotals: () => readRouteTotals(this.#metrics),
       onOutcome: (last, served) => this.#report(last, served),
       views: {
-        explain: (request) => explain(this.served.snapshot, request),
+        explain: (request) => explain(this.served.snapshot, request, this.#liveFacts),
         explainToken: ({ ttlMs }) => {
           const { token, expiresAtMs } = this.#explainTokens.issue(ttlMs, Date.now());
           return { token, expiresAt: new Date(expiresAtMs).toISOString() };
@@ -258,6 +266,19 @@ class Running implements RunningGateway {
 /** A port that the system chose for the predecessor stays what it is. */
 function adminPortOf({ readyLine }: Predecessor): number {
   return (JSON.parse(readyLine) as { readonly admin: { readonly port: number } }).admin.port;
+}
+
+/** Of all workers together. */
+function statesOf(reports: readonly EndpointReport[]): EndpointStates {
+  const inFlight = new Map<string, number>();
+  for (const report of reports) {
+    const key = `${report.service} ${report.endpoint}`;
+    inFlight.set(key, (inFlight.get(key) ?? 0) + report.inFlight);
+  }
+  return (service, endpoint) => {
+    const count = inFlight.get(`${service} ${endpoint}`);
+    return count === undefined ? null : `${count} under way`;
+  };
 }
 
 async function upgrade(keeper: KeeperLink | null): Promise<UpgradeResult> {

@@ -4,6 +4,7 @@
  */
 import { createEndpointRegistry } from "../engine/balancing/endpoint-registry.js";
 import { createPicker } from "../engine/balancing/picker.js";
+import type { Endpoint } from "../engine/model/endpoint.js";
 import type { ListenerSpec, RouteSpec, ServiceSpec, Snapshot } from "../engine/model/snapshot.js";
 import { createRetryBudget, type RetryBudget } from "../engine/resilience/retry-budget.js";
 import { compileRoutes } from "../engine/routing/compile-routes.js";
@@ -13,6 +14,8 @@ import { createTrustedPeers } from "../proxy/trusted-peers.js";
 
 export interface RuntimeBuilder {
   build(snapshot: Snapshot): Runtime;
+  /** Of the last snapshot; empty for a service that it does not have. */
+  endpointsOf(service: string): readonly Endpoint[];
 }
 
 export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
@@ -36,6 +39,7 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
         routes: snapshot.routes.map((spec) => buildRoute(spec, snapshot, services, ports)),
       });
     },
+    endpointsOf: (service) => endpoints.endpointsOf(service),
   };
 }
 

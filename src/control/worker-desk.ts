@@ -1,7 +1,7 @@
 /** The primary's answers to its workers: leases, key refreshes, metrics. One desk serves all workers. */
 import type { LeaseGrant, LeaseRequest } from "../limits/lease.js";
 import type { MetricJson } from "../telemetry/metric-json.js";
-import type { WorkerMessage } from "./protocol.js";
+import type { EndpointReport, WorkerMessage } from "./protocol.js";
 import { Questions } from "./questions.js";
 import type { WorkerHandle } from "./supervisor.js";
 
@@ -20,10 +20,13 @@ export interface WorkerDesk {
   receive(worker: WorkerHandle, message: WorkerMessage): boolean;
   /** Asks all workers for fresh metrics. */
   collect(workers: readonly WorkerHandle[]): Promise<void>;
+  /** What all workers know of the endpoints of these services; those that do not answer in time are left out. */
+  inspect(workers: readonly WorkerHandle[], services: readonly string[]): Promise<readonly EndpointReport[]>;
 }
 
 export function createWorkerDesk(services: DeskServices): WorkerDesk {
   const collections = new Questions<null>(COLLECT_TIMEOUT_MS);
+  const inspections = new Questions<readonly EndpointReport[]>(COLLECT_TIMEOUT_MS);
 
   async function lease(worker: WorkerHandle, id: number, request: LeaseRequest): Promise<void> {
     let grant: LeaseGrant | null = null;
@@ -57,9 +60,18 @@ export function createWorkerDesk(services: DeskServices): WorkerDesk {
           services.recordMetrics(worker.id, message.metrics);
           collections.answer(message.id, null);
           return true;
+        case "inspected":
+          inspections.answer(message.id, message.endpoints);
+          return true;
         default:
           return false;
       }
+    },
+    async inspect(workers, services) {
+      const asked = workers.filter((worker) => worker.isReady);
+      const ask = (worker: WorkerHandle) => inspections.ask((id) => worker.channel.send({ type: "inspect", id, services }));
+      const answers = await Promise.allSettled(asked.map(ask));
+      return answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
     },
     async collect(workers) {
       const asked = workers.filter((worker) => worker.isReady);

@@ -10,7 +10,7 @@ import { createGeneration, type Generation, knownPortsOf } from "./generation.js
 import type { KeeperLink } from "./keeper-client.js";
 import { createListenHandles, type ListenHandles } from "./listen-handles.js";
 import { PortUnavailable } from "./port-probe.js";
-import type { KeySetMessage, PrimaryMessage, StartMessage, WorkerMessage } from "./protocol.js";
+import type { EndpointReport, KeySetMessage, PrimaryMessage, StartMessage, WorkerMessage } from "./protocol.js";
 import { type PublishOutcome, publish } from "./publish.js";
 import { type RollOutcome, roll } from "./roll.js";
 import { createSingleSupervisor } from "./single-worker.js";
@@ -69,6 +69,8 @@ export interface WorkerPool {
   broadcast(message: PrimaryMessage): void;
   /** Ends all workers at once. */
   kill(): void;
+  /** What all workers together know of the endpoints of these services. */
+  inspect(services: readonly string[]): Promise<readonly EndpointReport[]>;
   /** Brings the aggregated metrics up to date. */
   collect(): Promise<void>;
   /** @param isReplaced by another primary's workers, so that WebSockets need not hurry; default: false */
@@ -165,6 +167,10 @@ export class Pool implements WorkerPool {
 
   kill(): void {
     this.supervisor.killAll();
+  }
+
+  inspect(services: readonly string[]): Promise<readonly EndpointReport[]> {
+    return this.#desk.inspect(this.workers, services);
   }
 
   collect(): Promise<void> {

@@ -69,6 +69,19 @@ workers: 2
     assert.match(String((await ask("/orders/%00", token)).headers[FIELD]), /error="bad-request", detail="/);
   });
 
+  it("has an elder sister in the admin API: what would become of a request, with the endpoints as they are now", async () => {
+    const response = await fetch(`${gateway.admin.url}/v1/explain`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${ADMIN}`, "content-type": "application/json" },
+      body: JSON.stringify({ request: "GET http://any.test/orders/1", listener: "plain" }),
+    });
+    const { explanation } = (await response.json()) as { explanation: { backends: { endpoints: { address: string; state: string }[] }[] } };
+    assert.deepEqual(
+      explanation.backends[0]?.endpoints.map(({ address, state }) => `${address} ${state}`),
+      [`${upstream.address} 0 under way`],
+    );
+  });
+
   it("tells nobody else, and no service ever sees the field", async () => {
     const [good, foreign] = await Promise.all([tokenOf(gateway, 60_000), tokenOf(other, 60_000)]);
     const [prefix, seconds, signature] = good.split(".") as [string, string, string];

@@ -6,6 +6,7 @@ import { Endpoint, type Picker } from "../../engine/model/endpoint.js";
 import type { RequestHead } from "../../engine/model/request.js";
 import type { FilterSpec, Snapshot } from "../../engine/model/snapshot.js";
 import type { JwtConfig } from "../../filters/jwt/schema.js";
+import type { KeySource } from "../../filters/jwt/token-verifier.js";
 import type { LimitPort } from "../../filters/rate-limit/filter.js";
 import type { Filter, FilterContext, Verdict } from "../../proxy/ports.js";
 import type { RouteRuntime, Runtime, ServiceRuntime } from "../../proxy/runtime.js";
@@ -26,10 +27,11 @@ interface Work {
   index: number;
 }
 
-export function createSimulatedRuntime(snapshot: Snapshot): SimulatedRuntime {
+/** @param liveKeys of a gateway that runs; without, keys that are fetched at run time are not there */
+export function createSimulatedRuntime(snapshot: Snapshot, liveKeys: KeySource | null = null): SimulatedRuntime {
   const work: Work = { traces: new Map(), trace: new Trace({ type: "headers" }, false), index: 0 };
   const builder = createRuntimeBuilder({
-    tokens: createSimulatedTokens(snapshot.jwtProviders, () => work.trace),
+    tokens: createSimulatedTokens(snapshot.jwtProviders, () => work.trace, liveKeys),
     limits: limitsThatCountNothing(work),
     onDryRunLimited: () => undefined,
   });

@@ -15,8 +15,17 @@ const STAND_IN = "token";
 const KEY_SET_VERSION = 1;
 
 /** @param traceOf the request whose filter is at work */
-export function createSimulatedTokens(providers: readonly JwtProviderSpec[], traceOf: () => Trace): TokenVerifiers {
-  const real = createTokenVerifiers({ keys: fixedKeys(providers), now: Date.now, warn: () => undefined });
+export function createSimulatedTokens(
+  providers: readonly JwtProviderSpec[],
+  traceOf: () => Trace,
+  liveKeys: KeySource | null,
+): TokenVerifiers {
+  const fixed = fixedKeys(providers);
+  const keys: KeySource = {
+    current: (provider) => liveKeys?.current(provider) ?? fixed.current(provider),
+    refresh: async (provider, kid) => liveKeys?.refresh(provider, kid),
+  };
+  const real = createTokenVerifiers({ keys, now: Date.now, warn: () => undefined });
   return {
     of(provider) {
       const verifier = real.of(provider);
@@ -24,7 +33,7 @@ export function createSimulatedTokens(providers: readonly JwtProviderSpec[], tra
         verify(token) {
           const trace = traceOf();
           if (trace.claims !== null) return judge(withDefaults(trace.claims, provider), provider, true);
-          return provider.keys.type === "fixed" ? verifier.verify(token) : judgeUnsigned(token, provider, trace);
+          return keys.current(provider.name) !== null ? verifier.verify(token) : judgeUnsigned(token, provider, trace);
         },
       };
     },

@@ -4,6 +4,7 @@
  */
 import type { EndpointStates, Explanation, RequestDescription } from "../../engine/model/explanation.js";
 import type { ListenerSpec, Snapshot } from "../../engine/model/snapshot.js";
+import type { KeySource } from "../../filters/jwt/token-verifier.js";
 import { chooseListener } from "./choose-listener.js";
 import { type BackendShare, type Decision, decisionOf, sharesOf } from "./decision.js";
 import { describeOutcome, type ExplainOptions } from "./describe-outcome.js";
@@ -29,8 +30,8 @@ export interface Simulator {
   decideRecorded(listener: ListenerSpec, request: DescribedRequest, subject: string): Decision;
 }
 
-export function createSimulator(snapshot: Snapshot): Simulator {
-  const simulated = createSimulatedRuntime(snapshot);
+export function createSimulator(snapshot: Snapshot, liveKeys: KeySource | null = null): Simulator {
+  const simulated = createSimulatedRuntime(snapshot, liveKeys);
   const shares = new Map(simulated.runtime.routes.map((route) => [route.spec.name, sharesOf(route)]));
   const decision = (outcome: Outcome): Decision => decisionOf(outcome, shares.get(outcome.record.routeName) ?? NO_BACKENDS);
   async function examine(request: DescribedRequest, options: ExplainOptions = {}): Promise<Examination | string> {
@@ -78,21 +79,25 @@ export type ExplainAnswer =
 /** Building one costs as much as a reload: kept while the snapshot is. */
 const simulators = new WeakMap<Snapshot, Simulator>();
 
-export function simulatorOf(snapshot: Snapshot): Simulator {
-  const known = simulators.get(snapshot) ?? createSimulator(snapshot);
+function simulatorOf(snapshot: Snapshot, keys: KeySource): Simulator {
+  const known = simulators.get(snapshot) ?? createSimulator(snapshot, keys);
   simulators.set(snapshot, known);
   return known;
 }
 
+/** What a gateway that runs knows beyond its snapshot. */
+export interface LiveFacts {
+  /** One for the life of the gateway. */
+  readonly keys: KeySource;
+  /** Of the endpoints of these services, at this moment. */
+  endpointStates(services: readonly string[]): Promise<EndpointStates>;
+}
+
 /** For a gateway that runs: whoever asks may know nothing of the configuration's secrets. */
-export async function explain(
-  snapshot: Snapshot,
-  description: RequestDescription,
-  endpointStates?: EndpointStates,
-): Promise<ExplainAnswer> {
+export async function explain(snapshot: Snapshot, description: RequestDescription, facts: LiveFacts): Promise<ExplainAnswer> {
   const described = readDescription(description);
   if (!described.ok) return { result: "invalid", message: `${described.field} ${described.message}` };
-  const options = { hidesFixedValues: true, ...(endpointStates === undefined ? {} : { endpointStates }) };
-  const explanation = await simulatorOf(snapshot).explain(described.request, options);
+  const endpointStates = await facts.endpointStates(snapshot.services.map(({ name }) => name));
+  const explanation = await simulatorOf(snapshot, facts.keys).explain(described.request, { hidesFixedValues: true, endpointStates });
   return typeof explanation === "string" ? { result: "invalid", message: explanation } : { result: "explained", explanation };
 }

@@ -13,6 +13,8 @@ export interface EndpointRegistry {
   reconcile(service: ServiceSpec): Endpoint[];
   /** Forgets the services that the new snapshot does not have. */
   retainServices(names: ReadonlySet<string>): void;
+  /** As they were reconciled last. */
+  endpointsOf(service: string): Endpoint[];
 }
 
 export function createEndpointRegistry(): EndpointRegistry {
@@ -23,6 +25,7 @@ export function createEndpointRegistry(): EndpointRegistry {
       services.set(service.name, kept);
       return Array.from(kept.values(), ({ endpoint }) => endpoint);
     },
+    endpointsOf: (service) => Array.from(services.get(service)?.values() ?? [], ({ endpoint }) => endpoint),
     retainServices(names) {
       for (const name of services.keys()) if (!names.has(name)) services.delete(name);
     },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
-import { explain } from "../../../../src/control/simulation/simulator.js";
+import { explain, type LiveFacts } from "../../../../src/control/simulation/simulator.js";
 import type { ExplainedVerdict } from "../../../../src/engine/model/explanation.js";
 import { compile, examine, simulator, verdictOf } from "./snapshots.js";
 
@@ -65,6 +65,11 @@ function refusal(verdict: ExplainedVerdict): string {
   assert.ok(verdict.type === "refused");
   return `${verdict.status} ${verdict.error}: ${verdict.detail}`;
 }
+
+const NOTHING_LIVE: LiveFacts = {
+  keys: { current: () => null, refresh: async () => {} },
+  endpointStates: async () => () => null,
+};
 
 describe("a simulated request", () => {
   it("is refused before routing as a listener or the proxy would", async () => {
@@ -199,7 +204,11 @@ describe("a simulated request", () => {
     assert.ok(!text.includes(ENV.KEY) && !text.includes(jwt));
     assert.ok(text.includes(ENV.ZONE), "whoever has the configuration may see plain values");
     for (const path of ["orders", "secret"]) {
-      const live = await explain(compile(yaml, ENV), { request: `http://h:8080/${path}`, jwt, headers: [["x-magic", "guess"]] });
+      const live = await explain(
+        compile(yaml, ENV),
+        { request: `http://h:8080/${path}`, jwt, headers: [["x-magic", "guess"]] },
+        NOTHING_LIVE,
+      );
       assert.ok(live.result === "explained");
       assert.equal(live.explanation.route?.name ?? null, path === "orders" ? "orders" : null);
       for (const secret of [...Object.values(ENV), jwt]) assert.ok(!JSON.stringify(live).includes(secret), secret);
@@ -221,8 +230,16 @@ describe("a simulated request", () => {
 
   it("explains for a gateway that runs: states of endpoints, and what is wrong with a question", async () => {
     const snapshot = compile(yaml, ENV);
-    const answer = await explain(snapshot, { request: "http://h:8080/remote", jwt: await sign({}) }, (service, endpoint) =>
-      service === "a" && endpoint === "10.1.1.1:80" ? "healthy" : null,
+    const answer = await explain(
+      snapshot,
+      { request: "http://h:8080/remote", jwt: await sign({}) },
+      {
+        ...NOTHING_LIVE,
+        endpointStates: async (services) => {
+          assert.ok(services.includes("a"));
+          return (service, endpoint) => (service === "a" && endpoint === "10.1.1.1:80" ? "healthy" : null);
+        },
+      },
     );
     assert.ok(answer.result === "explained");
     assert.deepEqual(
@@ -230,11 +247,11 @@ describe("a simulated request", () => {
       ["healthy", null],
     );
     assert.deepEqual(JSON.parse(JSON.stringify(answer.explanation)), answer.explanation, "plain data");
-    assert.deepEqual(await explain(snapshot, { request: "nonsense" }), {
+    assert.deepEqual(await explain(snapshot, { request: "nonsense" }, NOTHING_LIVE), {
       result: "invalid",
       message: "request is not a method and an absolute URL, such as GET https://api.example.com/orders/1",
     });
-    assert.equal((await explain(snapshot, { request: "https://h/" })).result, "invalid");
+    assert.equal((await explain(snapshot, { request: "https://h/" }, NOTHING_LIVE)).result, "invalid");
   });
 
   it("keeps requests that are explained at once apart", async () => {
