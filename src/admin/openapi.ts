@@ -48,7 +48,7 @@ function pathParameters({ path }: Endpoint): JsonObject[] {
     name,
     in: "path",
     required: true,
-    description: "A version, a unique beginning of one (at least 4 digits), a sequence, or ~1 for the one before the newest.",
+    description: "A version, a unique beginning of one (at least 4 digits), a sequence, latest, or latest~1 for the one before it.",
     schema: { type: "string", pattern: "^[A-Za-z0-9._~-]{1,64}$" },
   }));
 }

@@ -9,7 +9,7 @@ export type Found =
 
 export type Router = (method: string, path: string) => Found;
 
-/** Of a `{parameter}`: versions, beginnings of them, sequences, and `~1` for the one before the newest. */
+/** Of a `{parameter}`: versions, beginnings of them, sequences, and `latest~1`. */
 const PARAMETER = "[A-Za-z0-9._~-]{1,64}";
 
 export function createRouter(endpoints: readonly Endpoint[]): Router {

@@ -136,7 +136,7 @@ export const rollbackBody = z.strictObject({
   version: z
     .string()
     .regex(/^#?[A-Za-z0-9._~-]{1,64}$/)
-    .describe("A version, a unique beginning of one, a sequence (12 or #12), or ~1 for the one before the newest."),
+    .describe("A version, a unique beginning of one, a sequence (12 or #12), latest, or latest~1 for the one before it."),
   note,
 });
 export const checkBody = z.strictObject({ texts });

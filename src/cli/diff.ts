@@ -21,14 +21,14 @@ export const TEXT: CommandText = {
   usage: "diff A B [--admin URL | --state DIR] [--json]",
   about: `Compares two configurations object by object: A and B are files or directories; with --admin versions of a
 gateway that runs, with --state versions in its history on disk. A version is its id or the first digits of it, its
-number (#12), or ~1 for the one before the newest. Secrets that differ are reported and not shown.`,
+number (#12), latest, or latest~1 for the one before it. Secrets that differ are reported and not shown.`,
   flags: [
     ...ADMIN_FLAGS_HELP,
     ["--state DIR", "the state directory of a gateway, which need not run"],
     ["--json", "print the differences as JSON, for scripts"],
     ["-h, --help", "show this text"],
   ],
-  examples: ["windrose diff config/quickstart.yaml new.yaml", "windrose diff --admin http://127.0.0.1:9901 ~1 ~0"],
+  examples: ["windrose diff config/quickstart.yaml new.yaml", "windrose diff --admin http://127.0.0.1:9901 latest~1 latest"],
 };
 
 interface Comparison {
@@ -70,7 +70,7 @@ function comparisonText({ from, to, changes }: Comparison): string {
 }
 
 function compareFiles([a, b]: Pair): Compared {
-  const version = [a, b].find((operand) => /^([0-9a-f]{4,16}|#\d+|~\d*)$/.test(operand) && !existsSync(operand));
+  const version = [a, b].find((operand) => /^([0-9a-f]{4,16}|#\d+|latest|(latest)?~\d*)$/.test(operand) && !existsSync(operand));
   if (version !== undefined) return refuseUsage("diff", `there is no file ${version}; versions need --admin or --state`);
   return compareLoaded({ name: a, result: loadConfig(a) }, { name: b, result: loadConfig(b) });
 }

@@ -7,13 +7,17 @@ export type Lookup = { readonly isFound: true; readonly version: ConfigVersion }
 const MIN_PREFIX = 4;
 
 /**
- * @param id `3f2a9c…` (at least four digits), `#12` or `12` (a sequence), `~1` (the one before the newest)
+ * @param id `3f2a9c…` (at least four digits), `#12` or `12` (a sequence), `latest`, `latest~1` or `~1` (the one before the newest)
  * @param versions newest first
  */
 export function lookUpVersion(id: string, versions: readonly ConfigVersion[]): Lookup {
   const wanted = id.trim().toLowerCase();
-  const back = /^~(\d{1,6})?$/.exec(wanted);
-  if (back !== null) return one(versions.slice(Number(back[1] ?? 1)).slice(0, 1), `there are only ${versions.length} versions`);
+  // A shell may take `~0` for a folder, but never `latest~0`.
+  const relative = wanted === "" ? null : /^(?:latest)?(~(\d{0,6}))?$/.exec(wanted);
+  if (relative !== null) {
+    const distance = relative[1] === undefined ? 0 : Number(relative[2] || 1);
+    return one(versions.slice(distance, distance + 1), `there are only ${versions.length} versions`);
+  }
   const [, hash, number] = /^(#?)(\d{1,15})$/.exec(wanted) ?? [];
   const bySequence = number === undefined ? [] : versions.filter(({ sequence }) => sequence === Number(number));
   if (hash === "#") return one(bySequence, `there is no version #${number}`);

@@ -124,7 +124,7 @@ describe("windrose diff --state", () => {
       assert.deepEqual([code, stderr], [2, ""]);
       assert.match(stdout, /backends\[0\]\.weight {2}70 → 90/);
     }
-    assert.equal((await diff(["--state", root, "~0", "#3"])).code, 0);
+    assert.equal((await diff(["--state", root, "latest", "#3"])).code, 0);
   });
 
   it("says what is not there", async () => {
@@ -154,7 +154,7 @@ describe("windrose diff --admin", () => {
     };
     writeFileSync(join(gateway.directory, "windrose.yaml"), document(95, ADMIN));
     await eventually(async () => (await versions()).length === 2, "the second version");
-    const { code, stdout, stderr } = await diff(["--admin", gateway.admin.url, "~1", "~0"]);
+    const { code, stdout, stderr } = await diff(["--admin", gateway.admin.url, "latest~1", "latest"]);
     assert.deepEqual([code, stderr], [2, ""]);
     assert.match(stdout, /^~ routes\/orders\n {4}backends\[0\]\.weight {2}90 → 95\n1 difference/);
     const [newest, oldest] = await versions();

@@ -338,6 +338,7 @@ test("versions are found by beginning, sequence and distance, and a doubtful wis
     ["aaaa0", "AAAA000000000001", "#1", "2", "1234", "~0", "~1", "~", "~4", " aaaab "].map(by),
     [4, 4, 1, 2, 3, 5, 4, 4, 1, 2],
   );
+  assert.deepEqual(["latest", "latest~0", "latest~1", "LATEST~", "latest~4"].map(by), [5, 5, 4, 4, 1]);
   assert.equal(by("aaaa"), "several versions fit: aaaa000000000001, aaaab00000000002");
   assert.equal(by("0005"), 5);
   assert.equal(by("0004"), 4);
@@ -346,7 +347,7 @@ test("versions are found by beginning, sequence and distance, and a doubtful wis
   assert.equal(by("#77"), "there is no version #77");
   assert.equal(by("77"), "there is no version 77");
   assert.equal(by("~5"), "there are only 5 versions");
-  for (const id of ["", "../x", "latest", "#", "~x", "\u0000"])
+  for (const id of ["", "../x", "latestx", "#", "~x", "~1~1", "\u0000"])
     assert.match(String(by(id)), /is neither a version nor a sequence such as #12$/);
 });
 
