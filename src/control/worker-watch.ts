@@ -10,7 +10,7 @@ import type { Pool } from "./worker-pool.js";
 export const START_TIMEOUT_MS = 30_000;
 const MAX_PERIOD_MS = 1_000;
 /** A tick that comes so much later than it should tells of ourselves. */
-const MAX_LATENESS_MS = 1_000;
+const NOTICED_LATENESS_MS = 20;
 /** A worker that is too large so soon after its start would be too large again: the limit is too low for the pause to be shorter. */
 const FIRST_MEMORY_PAUSE_MS = 10_000;
 const MAX_MEMORY_PAUSE_MS = 10 * 60_000;
@@ -69,12 +69,16 @@ export class WorkerWatch {
 
   #tick(): void {
     const nowMs = performance.now();
-    if (nowMs - this.#lastTickMs > this.#periodMs + MAX_LATENESS_MS) {
-      for (const id of this.#heardAtMs.keys()) this.#heardAtMs.set(id, nowMs);
-    }
+    this.#forgive(nowMs - this.#lastTickMs - this.#periodMs, nowMs);
     this.#lastTickMs = nowMs;
     for (const worker of this.#pool.workers) this.#look(worker, nowMs);
     this.#plan();
+  }
+
+  /** Answers may wait to be read for as long as this process did not run. */
+  #forgive(lateMs: number, nowMs: number): void {
+    if (lateMs < NOTICED_LATENESS_MS) return;
+    for (const [id, heardAtMs] of this.#heardAtMs) this.#heardAtMs.set(id, Math.min(nowMs, heardAtMs + lateMs));
   }
 
   #look(worker: WorkerHandle, nowMs: number): void {

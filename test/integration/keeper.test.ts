@@ -10,7 +10,7 @@ import { pathToFileURL } from "node:url";
 import { type CertificateFiles, developmentCertificates, EDGE_TLS } from "../support/certificates.js";
 import { fetchOnce } from "../support/client.js";
 import { eventually, type Gateway, MAIN, startGateway } from "../support/gateway.js";
-import { type Load, startLoads } from "../support/load.js";
+import { type Load, startLoad, startLoads } from "../support/load.js";
 import { childrenOf, descendantsOf, isRunning, killAll, NEEDS_PROC, parentOf, primaryOf, workersOf } from "../support/processes.js";
 import { type HttpUpstream, startHttpUpstream } from "../support/upstream.js";
 import { openWebSocket, startWebSocketUpstream, type WebSocketUpstream } from "../support/web-socket.js";
@@ -40,6 +40,10 @@ listeners:
   - { name: wire, bind: "127.0.0.1:0", protocol: h2c }
 routes:
   - { name: live, match: [{ path: { type: PathPrefix, value: /live } }], backends: [{ service: sockets }] }
+  - name: limited
+    match: [{ path: { type: PathPrefix, value: /limited } }]
+    filters: [{ rateLimit: { limit: 1000000, per: 1h, key: header.x-user } }]
+    backends: [{ service: app }]
   - { name: all, match: [{ path: { type: PathPrefix, value: / } }], backends: [{ service: app }] }
 services:
   - { name: app, endpoints: { static: [{ address: "${upstream.address}" }] } }
@@ -169,6 +173,28 @@ workers: 2
       await eventually(() => ![primary, ...left].some(isRunning), "every process to end");
     } finally {
       killAll([primary, ...descendantsOf(primary), ...workers]);
+      await gateway.stop("SIGKILL");
+    }
+  });
+
+  it("workers that have lost keeper and primary serve on, rate limits too, and drain on SIGTERM", async (t) => {
+    const gateway = await start();
+    try {
+      const load = startClients(gateway);
+      const limited = startLoad({ kind: "new connections", port: gateway.port("wire"), path: "/limited" });
+      await limited.more(50);
+      const [primary, workers] = [primaryOf(gateway), workersOf(gateway)];
+      killAll([gateway.process.pid ?? 0, primary]);
+      await eventually(() => !isRunning(primary), "the primary to end");
+      await load.more(50);
+      await limited.more(50);
+      assert.ok(workers.every(isRunning));
+      await Promise.all([load.stop(), limited.stop()]);
+      noFailure(t, load);
+      assert.deepEqual(limited.failures, []);
+      for (const pid of workers) process.kill(pid, "SIGTERM");
+      await eventually(() => !workers.some(isRunning), "the workers to end");
+    } finally {
       await gateway.stop("SIGKILL");
     }
   });

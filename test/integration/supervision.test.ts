@@ -4,7 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { fetchOnce } from "../support/client.js";
 import { eventually, type Gateway, startGateway } from "../support/gateway.js";
 import { type Load, startLoad, startLoads } from "../support/load.js";
-import { isRunning, NEEDS_PROC, workersOf } from "../support/processes.js";
+import { isRunning, NEEDS_PROC, primaryOf, workersOf } from "../support/processes.js";
 import { type HttpUpstream, startHttpUpstream } from "../support/upstream.js";
 
 const SERVICE_MS = 2;
@@ -61,7 +61,7 @@ supervision: ${supervision}
   });
 
   it("a worker that hangs is replaced and killed: only its own requests fail", async (t) => {
-    const gateway = await start("{ stallTimeout: 1s }");
+    const gateway = await start("{ stallTimeout: 2s }");
     try {
       const load = startClients(gateway);
       await load.more(100);
@@ -123,8 +123,28 @@ supervision: ${supervision}
     }
   });
 
-  it("SIGTERM while a worker hangs leaves nothing behind", async () => {
+  it("a primary that was stopped blames no worker for the time", async () => {
     const gateway = await start("{ stallTimeout: 1s }");
+    try {
+      const [primary, workers] = [primaryOf(gateway), workersOf(gateway)];
+      process.kill(primary, "SIGSTOP");
+      const load = startLoad({ kind: "keep-alive", port: gateway.port("plain") });
+      const goOnAt = Date.now() + 2_500;
+      await eventually(() => Date.now() > goOnAt, "more than the stall timeout to pass");
+      process.kill(primary, "SIGCONT");
+      await eventually(async () => (await readiness(gateway)).status === 200, "the primary to answer");
+      await load.more(100);
+      await load.stop();
+      assert.deepEqual(load.failures, []);
+      assert.deepEqual(workersOf(gateway), workers);
+      assert.doesNotMatch(gateway.stderr(), /hangs/);
+    } finally {
+      await gateway.stop();
+    }
+  });
+
+  it("SIGTERM while a worker hangs leaves nothing behind", async () => {
+    const gateway = await start("{ stallTimeout: 2s }");
     const workers = workersOf(gateway);
     process.kill(workers[0] as number, "SIGSTOP");
     assert.equal((await gateway.stop()).code, 0);
