@@ -16,6 +16,8 @@ export interface Refusal {
 const BAD_HOST: Refusal = { code: "bad-request", detail: "the Host header is malformed" };
 const MISDIRECTED: Refusal = { code: "host-misdirected", detail: "this listener does not serve the requested host" };
 
+/** The target of `OPTIONS *`; listeners let it in with no other method. */
+export const SERVER_WIDE = "*";
 const MAX_REMEMBERED_HOSTS = 1024;
 const rememberedHosts = new Map<string, string | null>();
 
@@ -24,9 +26,11 @@ export function admit(head: RequestHead, listener: ListenerSpec): Refusal | null
   const host = hostOf(head.authority);
   if (host === null) return BAD_HOST;
   head.host = host;
-  const path = normalisePath(head.path, listener.hardening);
-  if (!path.ok) return { code: "bad-request", detail: path.reason };
-  head.path = path.path;
+  if (head.path !== SERVER_WIDE) {
+    const path = normalisePath(head.path, listener.hardening);
+    if (!path.ok) return { code: "bad-request", detail: path.reason };
+    head.path = path.path;
+  }
   return servesHost(listener, host) ? null : MISDIRECTED;
 }
 

@@ -1,6 +1,7 @@
 /** `h2` and `h2c` listeners in a whole gateway: workers share a listening socket and session tickets, and drain. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { connect as connectHttp2 } from "node:http2";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
@@ -92,6 +93,19 @@ describe("listeners on own codecs, in a gateway", () => {
       return found.length >= 2 ? found : null;
     }, "two lines in the log");
     assert.deepEqual(lines.map((line) => `${line.listener} ${line.status}`).sort(), ["edge 200", "plain 200"]);
+  });
+
+  it("OPTIONS * is answered by the gateway itself, in both versions, and counted", async () => {
+    const before = upstream.requests.length;
+    const raw = await connectRaw({ port: gateway.port("plain") });
+    raw.send("OPTIONS * HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
+    assert.match(await raw.untilClosed(), /^HTTP\/1\.1 200 OK\r\n(?:.*\r\n)*content-length: 0\r\n/i);
+    const session = connectHttp2(`http://127.0.0.1:${gateway.port("plain")}`);
+    const stream = session.request({ ":method": "OPTIONS", ":path": "*", ":authority": "a.test" });
+    const status = await new Promise((resolve) => stream.once("response", (headers) => resolve(headers[":status"])));
+    session.close();
+    assert.deepEqual([status, upstream.requests.length], [200, before]);
+    await eventually(() => logLines(gateway.stdout()).filter(({ path }) => path === "*").length === 2, "two log lines");
   });
 
   it("serves curl", async (t: TestContext) => {

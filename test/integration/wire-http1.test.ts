@@ -37,7 +37,6 @@ const REFUSED: [string, string, number, string][] = [
   ["a fragment", "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad-request"],
   ["another Expect", `${GET}Expect: 200-ok\r\n\r\n`, 417, "expectation-failed"],
   ["HTTP/3.0", "GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505, "version-not-supported"],
-  ["OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 404, "route-not-found"],
   ["a head that is too large", `${GET}X-A: ${"a".repeat(70_000)}\r\n\r\n`, 431, "headers-too-large"],
   ["a target that is too long", `GET /${"a".repeat(20_000)} HTTP/1.1\r\nHost: a\r\n\r\n`, 414, "target-too-long"],
   ["too many fields", `${GET}${"X-A: a\r\n".repeat(98)}\r\n`, 431, "headers-too-large"],

@@ -13,8 +13,7 @@ export function judgeHead(head: RequestHead, client: Client, policy: HeadPolicy)
   head.peer = client.peer;
   const verdict = new HeadVerdict(head);
   checkMethod(verdict, head.method);
-  if (head.path === "*") verdict.refuse("route-not-found", "OPTIONS * concerns no route");
-  else checkTarget(verdict);
+  if (head.path !== "*" || head.method !== "OPTIONS") checkTarget(verdict);
   if (policy.refuseUnderscoreHeaders) checkNames(verdict);
   if (client.isMisdirected(head.authority)) verdict.refuse("host-misdirected", "the connection was made for another host");
   if (policy.maxBodyBytes > 0 && head.bodyLength > policy.maxBodyBytes) {
