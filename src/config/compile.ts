@@ -155,6 +155,7 @@ function compileWire(listener: CompleteListener, path: DocumentPath, { materials
       maxConcurrentStreams: http2.maxConcurrentStreams,
       streamWindowBytes: bytes(http2.streamWindow),
       connectionWindowBytes: bytes(http2.connectionWindow),
+      maxStreamWindowBytes: bytes(http2.maxStreamWindow),
       pingMs: milliseconds(http2.ping),
     },
   };
@@ -258,8 +259,14 @@ function compileService(service: Service, path: DocumentPath, { materials }: Com
 const ONLY_HTTP2 = ["h2"] as const;
 const ANY_HTTP = ["h2", "http/1.1"] as const;
 
-function compileServiceHttp2({ maxConcurrentStreams, streamWindow, ping }: typeof SERVICE_HTTP2_DEFAULTS): UpstreamHttp2Spec {
-  return { maxConcurrentStreams, streamWindowBytes: bytes(streamWindow), pingMs: milliseconds(ping) };
+function compileServiceHttp2({
+  maxConcurrentStreams,
+  maxStreamWindow,
+  ping,
+  streamWindow,
+}: typeof SERVICE_HTTP2_DEFAULTS): UpstreamHttp2Spec {
+  const windows = { streamWindowBytes: bytes(streamWindow), maxStreamWindowBytes: bytes(maxStreamWindow) };
+  return { maxConcurrentStreams, ...windows, pingMs: milliseconds(ping) };
 }
 
 function compileProvider(provider: CompleteProvider, path: DocumentPath, input: CompileInput): JwtProviderSpec {

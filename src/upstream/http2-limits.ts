@@ -10,8 +10,14 @@ const MAX_WINDOW_BYTES = 0x7fff_ffff;
  * The connection's window is no limit of its own: with less than twice the sum of its streams' windows (credit goes back in
  * halves), a few slow callers could use it up and stall all others.
  */
-export function upstreamHttp2Limits({ maxConcurrentStreams, streamWindowBytes }: UpstreamHttp2Spec): Http2Limits {
-  const connectionWindowBytes = Math.min(MAX_WINDOW_BYTES, 2 * (maxConcurrentStreams + 1) * streamWindowBytes);
-  // Heads and their fields as HTTP/1 services may send them.
-  return { ...DEFAULT_HTTP2_LIMITS, maxConcurrentStreams, streamWindowBytes, connectionWindowBytes, maxListBytes: 65_536, maxFields: 200 };
+export function upstreamHttp2Limits({ maxConcurrentStreams, maxStreamWindowBytes, streamWindowBytes }: UpstreamHttp2Spec): Http2Limits {
+  const forAll = (bytes: number): number => Math.min(MAX_WINDOW_BYTES, 2 * (maxConcurrentStreams + 1) * bytes);
+  return {
+    ...DEFAULT_HTTP2_LIMITS,
+    ...{ maxConcurrentStreams, streamWindowBytes, maxStreamWindowBytes },
+    connectionWindowBytes: forAll(streamWindowBytes),
+    maxConnectionWindowBytes: forAll(maxStreamWindowBytes),
+    // Heads and their fields as HTTP/1 services may send them.
+    ...{ maxListBytes: 65_536, maxFields: 200 },
+  };
 }

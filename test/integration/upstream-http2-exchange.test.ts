@@ -273,7 +273,10 @@ describe("a response over HTTP/2", () => {
       notes.call?.pause();
       setImmediate(() => notes.call?.resume());
     };
-    notes.start(bench.connector, http2TargetOf(port, { http2: { maxConcurrentStreams: 1, streamWindowBytes: 65_535, pingMs: 0 } }));
+    notes.start(
+      bench.connector,
+      http2TargetOf(port, { http2: { maxConcurrentStreams: 1, streamWindowBytes: 65_535, maxStreamWindowBytes: 65_535, pingMs: 0 } }),
+    );
     assert.equal(await notes.over, "end", notes.detail);
     assert.equal(body, text);
     assert.deepEqual(notes.trailers, ["x-end", "1"]);

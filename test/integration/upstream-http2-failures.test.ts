@@ -423,7 +423,7 @@ describe("time", () => {
     });
     const notes = new Notes().start(
       bench.connector,
-      http2TargetOf(port, { http2: { maxConcurrentStreams: 9, streamWindowBytes: 65_535, pingMs: 50 } }),
+      http2TargetOf(port, { http2: { maxConcurrentStreams: 9, streamWindowBytes: 65_535, maxStreamWindowBytes: 65_535, pingMs: 50 } }),
     );
     assert.equal(await notes.over, "upstream-closed", notes.detail);
     assert.match(notes.detail, /ping/);
@@ -443,7 +443,7 @@ describe("time", () => {
     });
     const notes = new Notes().start(
       bench.connector,
-      http2TargetOf(port, { http2: { maxConcurrentStreams: 9, streamWindowBytes: 65_535, pingMs: 20 } }),
+      http2TargetOf(port, { http2: { maxConcurrentStreams: 9, streamWindowBytes: 65_535, maxStreamWindowBytes: 65_535, pingMs: 20 } }),
     );
     const startedAt = performance.now();
     await until(() => connection !== null && performance.now() - startedAt > 400, "twenty times the interval");

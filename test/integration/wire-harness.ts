@@ -37,7 +37,13 @@ export function wireSpec({ wire, tls, ...rest }: WireHarnessOptions = {}): Liste
       requestHeaderMs: 10_000,
       keepAliveMs: 75_000,
       maxHeaderFields: 98,
-      http2: { maxConcurrentStreams: 100, streamWindowBytes: 65_536, connectionWindowBytes: 1_048_576, pingMs: 30_000 },
+      http2: {
+        maxConcurrentStreams: 100,
+        streamWindowBytes: 65_536,
+        connectionWindowBytes: 1_048_576,
+        maxStreamWindowBytes: 65_536,
+        pingMs: 30_000,
+      },
       ...wire,
     },
   };

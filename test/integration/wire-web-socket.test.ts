@@ -36,7 +36,8 @@ services: [{ name: echo, endpoints: { static: [{ address: "${service.address}" }
 admin: { bind: "127.0.0.1:0" }
 workers: 1
 `);
-    session = connect(`http://127.0.0.1:${gateway.port("plain")}`);
+    // Node.js refuses requests of its own while it holds more of what was written (in MB).
+    session = connect(`http://127.0.0.1:${gateway.port("plain")}`, { maxSessionMemory: 100 });
     await new Promise((resolve) => session.once("remoteSettings", resolve));
   });
   after(async () => {

@@ -42,6 +42,12 @@ const http2 = z.strictObject({
       "Body bytes of one response that may be on their way or wait for a slow client (RFC 9113 §6.9); at least 65535. Larger: faster over " +
         "long distances, more memory per slow client.",
     ),
+  maxStreamWindow: boundedSize(INITIAL_WINDOW_BYTES, MAX_WINDOW_BYTES)
+    .default("1MiB")
+    .describe(
+      "How far streamWindow may grow for a response over a long path, while the client takes it as fast as it comes. As streamWindow or " +
+        "less: it does not grow.",
+    ),
   ping: duration()
     .default("15s")
     .describe(

@@ -79,6 +79,12 @@ export const http2 = z.strictObject({
   connectionWindow: boundedSize(INITIAL_WINDOW_BYTES, MAX_WINDOW_BYTES)
     .default("1MiB")
     .describe("The same for all requests of one connection together; at least 65535."),
+  maxStreamWindow: boundedSize(INITIAL_WINDOW_BYTES, (MAX_WINDOW_BYTES - 1) / 2)
+    .default("2MiB")
+    .describe(
+      "How far streamWindow may grow for an upload over a long path, while the service takes it as fast as it comes; all requests of a " +
+        "connection together may have twice as much on their way. As streamWindow or less: windows do not grow.",
+    ),
   ping: duration()
     .default("30s")
     .describe("A connection with requests under way that is silent for this long is pinged, and closed after as long again; 0s disables."),

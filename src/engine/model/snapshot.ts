@@ -79,6 +79,8 @@ export interface Http2Spec {
   /** What a client may send ahead, per stream and per connection. */
   readonly streamWindowBytes: number;
   readonly connectionWindowBytes: number;
+  /** How far a stream's may grow where the path is long and the service keeps up; all of a connection's to twice as much. */
+  readonly maxStreamWindowBytes: number;
   /** A connection with open streams that is silent for so long is pinged, and given up after as long again; 0 disables. */
   readonly pingMs: number;
 }
@@ -277,6 +279,8 @@ export interface UpstreamHttp2Spec {
   readonly maxConcurrentStreams: number;
   /** What a service may send of one response before the client has taken it. */
   readonly streamWindowBytes: number;
+  /** How far it may grow where the path is long and the client keeps up. */
+  readonly maxStreamWindowBytes: number;
   /** Silence on a connection with requests under way after which it is pinged, and after as long again given up; 0 disables. */
   readonly pingMs: number;
 }

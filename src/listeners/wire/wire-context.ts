@@ -55,9 +55,15 @@ export class WireContext {
 }
 
 function http2Limits({ http2, maxHeaderFields }: WireSpec, maxListBytes: number): Http2Limits {
-  const { maxConcurrentStreams, streamWindowBytes, connectionWindowBytes } = http2;
-  const limits = { maxConcurrentStreams, streamWindowBytes, connectionWindowBytes, maxListBytes, maxFields: maxHeaderFields };
-  return { ...DEFAULT_HTTP2_LIMITS, ...limits, allowsExtendedConnect: true, maxPendingDataBytes: MAX_PENDING_DATA_BYTES };
+  const { maxConcurrentStreams, streamWindowBytes, connectionWindowBytes, maxStreamWindowBytes } = http2;
+  return {
+    ...DEFAULT_HTTP2_LIMITS,
+    ...{ maxConcurrentStreams, streamWindowBytes, connectionWindowBytes, maxStreamWindowBytes },
+    maxConnectionWindowBytes: 2 * maxStreamWindowBytes,
+    ...{ maxListBytes, maxFields: maxHeaderFields },
+    allowsExtendedConnect: true,
+    maxPendingDataBytes: MAX_PENDING_DATA_BYTES,
+  };
 }
 
 export class WaitingTurns {

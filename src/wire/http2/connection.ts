@@ -73,7 +73,9 @@ export class Http2Connection {
   feed(bytes: Uint8Array, start: number, end: number, nowMs: number): void {
     this.#state.budgets.refill(nowMs);
     const at = this.#prefaceBytes < CLIENT_PREFACE.length ? this.#preface(bytes, start, end) : start;
-    if (this.#state.refusal === null) this.#reader.feed(bytes, at, end);
+    if (this.#state.refusal !== null) return;
+    this.#state.receiveWindows.readBegins(nowMs);
+    this.#reader.feed(bytes, at, end);
   }
 
   /**

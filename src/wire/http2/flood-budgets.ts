@@ -16,7 +16,7 @@ export type FloodKind =
   | "priority-flood"
   /** DATA without a byte of data and without an end, HEADERS and CONTINUATIONs without a fragment. */
   | "empty-frames"
-  /** DATA of a few bytes. */
+  /** DATA of a few bytes. Streams of messages have them rightly: a frame costs less than a small request, and those are not limited. */
   | "tiny-data"
   /** Frames of unknown types. */
   | "unknown-frames"
@@ -46,7 +46,7 @@ export const DEFAULT_FLOOD_LIMITS: FloodLimits = Object.freeze({
   "window-update-flood": { burst: 1000, perSecond: 200, credit: "frames" },
   "priority-flood": { burst: 500, perSecond: 50, credit: "exchanges" },
   "empty-frames": { burst: 100, perSecond: 10, credit: "nothing" },
-  "tiny-data": { burst: 20_000, perSecond: 10_000, credit: "frames" },
+  "tiny-data": { burst: 50_000, perSecond: 50_000, credit: "frames" },
   "unknown-frames": { burst: 500, perSecond: 50, credit: "exchanges" },
   "late-frames": { burst: 10_000, perSecond: 2000, credit: "frames" },
   "oversized-heads": { burst: 50, perSecond: 5, credit: "nothing" },

@@ -140,6 +140,7 @@ export class FrameReceiver implements FrameSink {
   #ping({ flags }: FrameHeader, bytes: Uint8Array, start: number): void {
     if (!this.#state.spend("ping-flood")) return;
     if ((flags & frame.ACK) === 0) this.#state.writer.ping(frame.ACK, bytes, start);
+    else if (this.#state.receiveWindows.pingAnswered(bytes, start)) return;
     else if (this.#state.isPinging && PING_PAYLOAD.every((byte, index) => bytes[start + index] === byte)) {
       this.#state.isPinging = false;
       this.#state.events.onPingAck();

@@ -9,6 +9,9 @@ export interface Http2Limits {
   readonly streamWindowBytes: number;
   /** The same for all streams together. At least 65,535. */
   readonly connectionWindowBytes: number;
+  /** How far both may grow on long paths, while they are made use of. Less than the window: it stays as it is. */
+  readonly maxStreamWindowBytes: number;
+  readonly maxConnectionWindowBytes: number;
   /** HPACK dynamic table of the peer's encoder. At least 4,096: the peer starts with that anyway. */
   readonly maxTableBytes: number;
   /** Names, values and 32 bytes per field (RFC 9113 §6.5.2). More: `onOversizedRequest`, or a reset response. */
@@ -32,6 +35,8 @@ export const DEFAULT_HTTP2_LIMITS: Http2Limits = Object.freeze({
   maxConcurrentStreams: 100,
   streamWindowBytes: 65_536,
   connectionWindowBytes: 1_048_576,
+  maxStreamWindowBytes: 0,
+  maxConnectionWindowBytes: 0,
   maxTableBytes: 4096,
   maxListBytes: 61_440,
   maxFields: 98,

@@ -3,6 +3,8 @@
  * its fields, except `owner`.
  */
 
+import type { GrowingWindow } from "./growing-window.js";
+
 /** A received head without content-length. */
 export const UNKNOWN_LENGTH = -1;
 
@@ -48,6 +50,8 @@ export class Http2Stream {
   unconsumedBytes = 0;
   /** Consumed, but not given back to the peer yet. */
   creditBytes = 0;
+  /** How large its window for the peer is to be; null until it has been renewed once. */
+  receiveSize: GrowingWindow | null = null;
 
   /** The next stream in the queue of those that want to send. */
   next: Http2Stream | null = null;

@@ -22,7 +22,7 @@ function service(name: string, ports: readonly number[]): ServiceSpec {
     endpoints,
     protocol: "http1",
     tls: null,
-    http2: { maxConcurrentStreams: 1, streamWindowBytes: 65_535, pingMs: 0 },
+    http2: { maxConcurrentStreams: 1, streamWindowBytes: 65_535, maxStreamWindowBytes: 65_535, pingMs: 0 },
     balance: { algorithm: "roundRobin" },
     ...limits,
   };

@@ -44,7 +44,13 @@ test("a listener on our own codecs takes larger heads and has timeouts and limit
     requestHeaderMs: 10_000,
     keepAliveMs: 75_000,
     maxHeaderFields: 98,
-    http2: { maxConcurrentStreams: 100, streamWindowBytes: 65_536, connectionWindowBytes: 1_048_576, pingMs: 30_000 },
+    http2: {
+      maxConcurrentStreams: 100,
+      streamWindowBytes: 65_536,
+      connectionWindowBytes: 1_048_576,
+      maxStreamWindowBytes: 2_097_152,
+      pingMs: 30_000,
+    },
   });
 });
 
@@ -107,7 +113,7 @@ test("a service is plain HTTP/1.1, round robin, with 1,024 connections per endpo
     endpoints: [{ host: "127.0.0.1", port: 9101, weight: 1, zone: "", labels: {} }],
     protocol: "http1",
     tls: null,
-    http2: { maxConcurrentStreams: 100, streamWindowBytes: 262_144, pingMs: 15_000 },
+    http2: { maxConcurrentStreams: 100, streamWindowBytes: 262_144, maxStreamWindowBytes: 1_048_576, pingMs: 15_000 },
     balance: { algorithm: "roundRobin" },
     connectTimeoutMs: 5_000,
     keepAliveMs: 60_000,

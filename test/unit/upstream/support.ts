@@ -11,7 +11,7 @@ import type { UpstreamConnector } from "../../../src/upstream/connector.js";
 import { createConnector } from "../../../src/upstream/connector.js";
 
 export function targetOf(port: number, change: Partial<UpstreamTarget> = {}): UpstreamTarget {
-  const http2 = { maxConcurrentStreams: 100, streamWindowBytes: 262_144, pingMs: 0 };
+  const http2 = { maxConcurrentStreams: 100, streamWindowBytes: 262_144, maxStreamWindowBytes: 262_144, pingMs: 0 };
   const limits = {
     connectTimeoutMs: 2000,
     keepAliveMs: 10_000,

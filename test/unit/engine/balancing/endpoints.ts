@@ -2,7 +2,7 @@
 import { Endpoint, type Picker } from "../../../../src/engine/model/endpoint.js";
 import type { EndpointSpec, ServiceSpec } from "../../../../src/engine/model/snapshot.js";
 
-export const HTTP2 = { maxConcurrentStreams: 100, streamWindowBytes: 262_144, pingMs: 15_000 };
+export const HTTP2 = { maxConcurrentStreams: 100, streamWindowBytes: 262_144, maxStreamWindowBytes: 262_144, pingMs: 15_000 };
 
 export function endpointsOf(weights: readonly number[]): Endpoint[] {
   return weights.map((weight, index) => {
