@@ -45,7 +45,7 @@ for (const version of ["http1", "http2"]) {
     afterEach(() => bench.close());
 
     const places = version === "http1" ? { maxConnections: PLACES } : { maxConnections: 1 };
-    const http2 = { maxConcurrentStreams: PLACES, streamWindowBytes: 65_535, pingMs: 0 };
+    const http2 = { maxConcurrentStreams: PLACES, streamWindowBytes: 65_535, maxStreamWindowBytes: 65_535, pingMs: 0 };
     const target = (change: Partial<UpstreamTarget> = {}): UpstreamTarget =>
       version === "http1" ? targetOf(server.port, { ...places, ...change }) : http2TargetOf(server.port, { ...places, http2, ...change });
     const upload = (path = "/", change: Partial<UpstreamTarget> = {}): Notes =>
