@@ -7,6 +7,7 @@ import type { RequestHead } from "../engine/model/request.js";
 import type { ListenerSpec } from "../engine/model/snapshot.js";
 import { normaliseHost } from "../engine/routing/normalise-host.js";
 import { normalisePath } from "../engine/routing/normalise-path.js";
+import type { Reply } from "./ports.js";
 
 export interface Refusal {
   readonly code: ErrorCode;
@@ -18,6 +19,9 @@ const MISDIRECTED: Refusal = { code: "host-misdirected", detail: "this listener 
 
 /** The target of `OPTIONS *`; listeners let it in with no other method. */
 export const SERVER_WIDE = "*";
+/** RFC 9110 §9.3.7: what is asked about the gateway as such, a ping of sorts, concerns no route and no service. */
+export const SERVER_WIDE_REPLY: Reply = { code: null, status: 200, headers: [], body: "", detail: "", logDetail: "" };
+
 const MAX_REMEMBERED_HOSTS = 1024;
 const rememberedHosts = new Map<string, string | null>();
 

@@ -12,7 +12,7 @@ import { noteRequest, tryRetry } from "../engine/resilience/retry-budget.js";
 import { isIdempotent, isUnprocessed, LOWEST_RETRIED_STATUS, retriesError, retriesStatus } from "../engine/resilience/retry-policy.js";
 import { chooseBackend } from "../engine/routing/choose-backend.js";
 import { matchRoute } from "../engine/routing/match-route.js";
-import { admit, SERVER_WIDE } from "./admission.js";
+import { admit, SERVER_WIDE, SERVER_WIDE_REPLY } from "./admission.js";
 import { Attempt, type AttemptOwner } from "./attempt.js";
 import { DroppedAnswer } from "./dropped-answer.js";
 import { ExchangeTimers } from "./exchange-timers.js";
@@ -31,9 +31,6 @@ export type Phase = "accept" | "route" | "requestFilters" | "pick" | "attempt" |
 
 const MAX_ERROR_DETAIL = 300;
 const SWITCHING_PROTOCOLS = 101;
-
-/** RFC 9110 §9.3.7: what is asked about the gateway as such, a ping of sorts, concerns no route and no service. */
-const SERVER_WIDE_REPLY: Reply = { code: null, status: 200, headers: [], body: "", detail: "", logDetail: "" };
 
 export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, FilterContext, ExchangeRecord {
   readonly request: RequestHead;
