@@ -1,5 +1,6 @@
 /** How often workers have crashed lately: too often is a reason to send traffic elsewhere, while what works serves on. */
 import type { SupervisionSpec } from "../engine/model/snapshot.js";
+import type { MetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
 
 /** However large the limit, so many are remembered at most. */
@@ -7,11 +8,13 @@ const MAX_REMEMBERED = 1_000;
 
 export class CrashWindow {
   readonly #log: Pick<ProcessLog, "error" | "info">;
+  readonly #metrics: Pick<MetricsAggregator, "recordCrashLoop">;
   #atMs: number[] = [];
   #isTooOften = false;
 
-  constructor(log: Pick<ProcessLog, "error" | "info">) {
+  constructor(log: Pick<ProcessLog, "error" | "info">, metrics: Pick<MetricsAggregator, "recordCrashLoop">) {
     this.#log = log;
+    this.#metrics = metrics;
   }
 
   add(spec: SupervisionSpec, nowMs: number): void {
@@ -20,7 +23,7 @@ export class CrashWindow {
     this.trouble(spec, nowMs);
   }
 
-  /** Null when crashes are few; ends by itself when there are no more. */
+  /** Null when crashes are few. To be asked now and then, so that the end of a trouble is noticed. */
   trouble(spec: SupervisionSpec, nowMs: number): string | null {
     const { maxCrashes, crashWindowMs } = spec;
     this.#atMs = this.#atMs.filter((atMs) => nowMs - atMs < crashWindowMs);
@@ -32,6 +35,7 @@ export class CrashWindow {
 
   #report(isTooOften: boolean, count: number, { crashWindowMs }: SupervisionSpec): void {
     this.#isTooOften = isTooOften;
+    this.#metrics.recordCrashLoop(isTooOften);
     if (isTooOften) this.#log.error({ crashes: count, windowMs: crashWindowMs }, "workers crash too often: not ready");
     else this.#log.info("workers have stopped crashing: ready again");
   }

@@ -112,7 +112,7 @@ export class Pool implements WorkerPool {
     this.generation = this.createGeneration(options.snapshot, options.keeper?.predecessor?.ports ?? {});
     const events = { onSpawn: (worker: WorkerHandle) => this.#greet(worker), onExit: this.#onExit.bind(this) };
     this.supervisor = options.isSingle ? createSingleSupervisor(events) : createSupervisor(WORKER_ENTRY, events);
-    this.#crashes = new CrashWindow(options.log);
+    this.#crashes = new CrashWindow(options.log, options.metrics);
     this.#watch = new WorkerWatch(this);
   }
 
@@ -133,7 +133,7 @@ export class Pool implements WorkerPool {
   }
 
   get troubles(): readonly string[] {
-    const trouble = this.#crashes.trouble(this.snapshot.supervision, performance.now());
+    const trouble = this.lookAtCrashes(performance.now());
     return trouble === null ? [] : [trouble];
   }
 
@@ -188,6 +188,10 @@ export class Pool implements WorkerPool {
 
   // ── For publish.ts, roll.ts and worker-watch.ts ──────────────────────────────────────────────────────────────────
 
+  lookAtCrashes(nowMs: number): string | null {
+    return this.#crashes.trouble(this.snapshot.supervision, nowMs);
+  }
+
   tellPorts(): void {
     this.options.keeper?.tellPorts(knownPortsOf(this.generation));
   }
@@ -220,6 +224,8 @@ export class Pool implements WorkerPool {
     return new Promise((resolve) => {
       const worker = this.supervisor.spawn();
       this.#assign(worker, generation);
+      // Too late for `stop` to see it.
+      if (this.isDraining) this.supervisor.kill(worker);
       const timer = setTimeout(() => this.supervisor.kill(worker), START_TIMEOUT_MS);
       this.#starting.set(worker.id, (failure) => {
         clearTimeout(timer);

@@ -71,6 +71,7 @@ export class WorkerWatch {
     const nowMs = performance.now();
     this.#forgive(nowMs - this.#lastTickMs - this.#periodMs, nowMs);
     this.#lastTickMs = nowMs;
+    this.#pool.lookAtCrashes(nowMs);
     for (const worker of this.#pool.workers) this.#look(worker, nowMs);
     this.#plan();
   }

@@ -17,6 +17,8 @@ export interface MetricsAggregator {
   recordWorkerRestart(): void;
   /** One that ran was replaced by another. */
   recordWorkerReplacement(reason: "stalled" | "memory" | "roll"): void;
+  /** Workers crash too often, or have stopped to. */
+  recordCrashLoop(isCrashing: boolean): void;
   /** A snapshot was published to the workers. */
   recordSnapshot(version: string): void;
   /** A configuration was not taken because it had problems; the last good one still serves. */
@@ -63,6 +65,7 @@ export function createMetricsAggregator({ version = "unknown" }: AggregatorOptio
     retire: (workerId) => retire(String(workerId)),
     recordWorkerRestart: () => primary.restarts.inc(),
     recordWorkerReplacement: (reason) => primary.replacements.inc({ reason }),
+    recordCrashLoop: (isCrashing) => primary.crashLoop.set(isCrashing ? 1 : 0),
     recordSnapshot(snapshotVersion) {
       primary.snapshotInfo.reset();
       primary.snapshotInfo.set({ windrose_snapshot_version: snapshotVersion }, 1);
@@ -85,6 +88,7 @@ interface PrimaryMetrics {
   readonly registry: Registry;
   readonly restarts: Counter;
   readonly replacements: Counter<"reason">;
+  readonly crashLoop: Gauge;
   readonly rejected: Counter;
   readonly snapshotInfo: Gauge;
   readonly snapshotTime: Gauge;
@@ -107,6 +111,7 @@ function createPrimaryMetrics(version: string, countWorkers: () => number): Prim
   return {
     registry,
     restarts: new Counter({ name: "windrose_worker_restarts_total", help: "Workers restarted after a crash.", registers }),
+    crashLoop: new Gauge({ name: "windrose_worker_crash_loop", help: "1 while workers crash too often, else 0.", registers }),
     replacements: new Counter({
       name: "windrose_worker_replacements_total",
       help: "Workers replaced because they hung (stalled), grew too large (memory) or could not change in place (roll).",

@@ -298,6 +298,21 @@ workers: 2
     }
   });
 
+  it("SIGTERM in the middle of a roll leaves nothing behind", async () => {
+    const gateway = await start();
+    try {
+      const rolled = configuration().replace("protocol: http }", "protocol: http, timeouts: { connectionAge: 1m } }");
+      writeFileSync(join(gateway.directory, "windrose.yaml"), rolled);
+      gateway.process.kill("SIGHUP");
+      await eventually(() => workersOf(gateway).length > 2, "a new worker beside the old");
+      const family = descendantsOf(gateway.process.pid ?? 0);
+      assert.equal((await gateway.stop()).code, 0);
+      await eventually(() => !family.some(isRunning), "every process to end");
+    } finally {
+      await gateway.stop("SIGKILL");
+    }
+  });
+
   it("SIGTERM in the middle of an upgrade leaves nothing behind", async () => {
     const gateway = await start();
     try {

@@ -112,8 +112,10 @@ supervision: ${supervision}
         return answer.status === 503 ? answer : null;
       }, "not ready");
       assert.match(refused.text, /3 workers crashed within 5 s/);
+      assert.equal(await metric(gateway, /^windrose_worker_crash_loop (\d)/m), 1);
       await load.more(100);
       await eventually(async () => (await readiness(gateway)).status === 200, "ready again");
+      assert.equal(await metric(gateway, /^windrose_worker_crash_loop (\d)/m), 0);
       await load.stop();
       t.diagnostic(`${load.done} requests answered, ${load.failures.length} failed in 3 crashes`);
       assert.match(gateway.stderr(), /workers crash too often: not ready[\s\S]*workers have stopped crashing: ready again/);

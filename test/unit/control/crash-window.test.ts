@@ -7,11 +7,13 @@ const SPEC = { stallTimeoutMs: 10_000, maxWorkerMemoryBytes: 0, maxCrashes: 3, c
 function bench() {
   const lines: string[] = [];
   const note = (...words: unknown[]): void => void lines.push(String(words.at(-1)));
-  return { lines, crashes: new CrashWindow({ error: note, info: note }) };
+  const gauge: boolean[] = [];
+  const crashes = new CrashWindow({ error: note, info: note }, { recordCrashLoop: (isCrashing) => void gauge.push(isCrashing) });
+  return { lines, gauge, crashes };
 }
 
 test("so many crashes within the window are a trouble until they are fewer, and each change is said once", () => {
-  const { lines, crashes } = bench();
+  const { lines, gauge, crashes } = bench();
   crashes.add(SPEC, 0);
   crashes.add(SPEC, 400);
   assert.equal(crashes.trouble(SPEC, 500), null);
@@ -20,6 +22,7 @@ test("so many crashes within the window are a trouble until they are fewer, and 
   assert.equal(crashes.trouble(SPEC, 999), "3 workers crashed within 1 s");
   assert.equal(crashes.trouble(SPEC, 1_000), null);
   assert.deepEqual(lines, ["workers crash too often: not ready", "workers have stopped crashing: ready again"]);
+  assert.deepEqual(gauge, [true, false]);
 });
 
 test("crashes that are far enough apart are none, and 0 never is one", () => {
