@@ -124,10 +124,14 @@ class Running implements RunningGateway {
     const { keeper, history, log } = this.#parts;
     keeper?.onHandOver({
       release: async () => {
+        await this.#configuration.suspend();
         this.#admin.release();
         history.close();
       },
-      resume: () => this.#admin.resume().catch((error) => log.error({ err: error }, "the admin listener could not be taken back")),
+      resume: () => {
+        this.#configuration.resume();
+        return this.#admin.resume().catch((error) => log.error({ err: error }, "the admin listener could not be taken back"));
+      },
     });
     keeper?.onLost(() => log.error("the keeper process has gone: this primary goes on without one; send signals to it"));
   }

@@ -57,6 +57,10 @@ export interface ConfigurationService {
   readonly served: Served;
   readonly views: ConfigurationViews;
   reload(origin: ChangeOrigin): void;
+  /** Another process takes over: what changes on disk from now on is its matter. Resolves when no change is under way. */
+  suspend(): Promise<void>;
+  /** It did not come to that. */
+  resume(): void;
   stop(): void;
 }
 
@@ -72,8 +76,8 @@ class Service implements ConfigurationService {
   readonly #guarded: GuardedApplies;
   readonly #loader = createConfigLoader();
   /** The document itself, and what it points to: only the former says that something else is wanted. */
-  readonly #documentWatch: FileWatch;
-  readonly #materialWatch: FileWatch;
+  #documentWatch: FileWatch | null = null;
+  #materialWatch: FileWatch | null = null;
 
   constructor(parts: ConfigurationParts) {
     this.#parts = parts;
@@ -91,13 +95,7 @@ class Service implements ConfigurationService {
       lastTotals: parts.lastTotals,
       log: (message, facts) => log.warn(facts, message),
     });
-    const author = "";
-    this.#documentWatch = watchFiles({ onChange: () => this.reload({ source: "file", author, note: "" }) });
-    this.#materialWatch = watchFiles({
-      onChange: () => void this.#live.refresh({ source: "file", author, note: "a file that the configuration points to has changed" }),
-    });
-    void this.#documentWatch.follow([this.#path]).then(() => this.#catchUp());
-    this.#watchMaterials(first.files);
+    this.#startWatching();
     this.views = createConfigurationViews({
       live: this.#live,
       guarded: this.#guarded,
@@ -117,11 +115,36 @@ class Service implements ConfigurationService {
     void this.#live.reload(origin);
   }
 
+  async suspend(): Promise<void> {
+    this.#stopWatching();
+    await this.#live.settled();
+  }
+
+  resume(): void {
+    this.#startWatching();
+  }
+
   stop(): void {
-    this.#documentWatch.stop();
-    this.#materialWatch.stop();
+    this.#stopWatching();
     this.#guarded.stop();
     this.#loader.stop();
+  }
+
+  #startWatching(): void {
+    const author = "";
+    this.#documentWatch = watchFiles({ onChange: () => this.reload({ source: "file", author, note: "" }) });
+    this.#materialWatch = watchFiles({
+      onChange: () => void this.#live.refresh({ source: "file", author, note: "a file that the configuration points to has changed" }),
+    });
+    void this.#documentWatch.follow([this.#path]).then(() => this.#catchUp());
+    this.#watchMaterials(this.served.files);
+  }
+
+  #stopWatching(): void {
+    this.#documentWatch?.stop();
+    this.#materialWatch?.stop();
+    this.#documentWatch = null;
+    this.#materialWatch = null;
   }
 
   #changed(last: LastChange, now: Served, files: readonly string[]): void {
@@ -133,12 +156,13 @@ class Service implements ConfigurationService {
   /** What was written while the gateway was starting. */
   #catchUp(): void {
     const { source, texts } = this.served;
+    if (this.#documentWatch === null) return;
     if (FROM_DISK.has(source) && !isDeepStrictEqual(readTexts(this.#path), texts)) this.reload({ source: "file", author: "", note: "" });
   }
 
   #watchMaterials(files: readonly string[]): void {
     const isDocument = (file: string): boolean => /\.ya?ml$/.test(file) && (file === this.#path || file.startsWith(`${this.#path}/`));
-    void this.#materialWatch.follow(files.filter((file) => !isDocument(file)));
+    void this.#materialWatch?.follow(files.filter((file) => !isDocument(file)));
   }
 }
 

@@ -56,6 +56,8 @@ export interface LiveConfigurationPorts {
 export interface LiveConfiguration {
   readonly served: Served;
   readonly last: LastChange | null;
+  /** Resolves when no change is under way any more. */
+  settled(): Promise<void>;
   /** From disk. */
   reload(origin: ChangeOrigin): Promise<ApplyOutcome>;
   /** What is served, once more: files that it points to have changed. */
@@ -93,6 +95,10 @@ class Live implements LiveConfiguration {
     this.folder = place.folder;
     this.served = first;
     this.#ports = ports;
+  }
+
+  async settled(): Promise<void> {
+    await this.#tail;
   }
 
   reload(origin: ChangeOrigin): Promise<ApplyOutcome> {
