@@ -1,5 +1,6 @@
 /** Listeners, certificates, binds and the admin API. */
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { test } from "node:test";
 import { formatProblem, loadConfig, parseConfig } from "../../../src/config/index.js";
@@ -30,6 +31,7 @@ test("a certificate is served for the DNS names in it, lower-cased, until it end
       keyPath: join(directory, "0-key.pem"),
       names: ["api.example.com", "*.example.com"],
       notAfterMs: notAfter.getTime(),
+      fingerprint: new X509Certificate(cert).fingerprint256,
     },
   ]);
   assert.deepEqual(result.warnings, []);
