@@ -25,6 +25,8 @@ export interface LoadOptions {
   readonly platform?: NodeJS.Platform;
   /** What was read before, for whoever loads large documents again and again. */
   readonly pieces?: PieceCache;
+  /** For whoever must not be blocked: pipes and devices are problems. Default: they are read. */
+  readonly isFilesOnly?: boolean;
 }
 
 export type ConfigResult =
@@ -38,7 +40,7 @@ export type ConfigResult =
 
 /** `path` is a YAML file, or a directory of them. */
 export function loadConfig(path: string, options: LoadOptions = {}): ConfigResult {
-  const sources = readSources(path);
+  const sources = readSources(path, options);
   return loadSources(path, sources.texts, sources.problems, options);
 }
 
@@ -59,9 +61,9 @@ export function loadTexts(folder: string, texts: readonly ConfigText[], options:
   );
 }
 
-/** What is on disk at a path, as it would be loaded; whatever cannot be read is left out. */
+/** What is in files at a path, as it would be loaded; whatever cannot be read is left out. */
 export function readTexts(path: string): ConfigText[] {
-  return writtenTexts(readSources(path).texts);
+  return writtenTexts(readSources(path, { isFilesOnly: true }).texts);
 }
 
 function writtenTexts(texts: readonly SourceText[]): ConfigText[] {

@@ -2,7 +2,7 @@
  * Reads the document's text: one file, or every *.yaml and *.yml of a directory in name order. Reports what cannot be
  * read; knows nothing of YAML.
  */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { LineCounter } from "yaml";
 import type { Problem } from "./problems.js";
@@ -36,7 +36,12 @@ export function sourceFromText(text: string, fileName: string): SourceText {
   return { file: { name: fileName, directory: dirname(resolve(fileName)), lines: new LineCounter() }, text };
 }
 
-export function readSources(path: string): Sources {
+export interface ReadOptions {
+  /** Pipes and devices are refused: they may block whoever reads, and a thread that is blocked there cannot even be ended. */
+  readonly isFilesOnly?: boolean;
+}
+
+export function readSources(path: string, { isFilesOnly = false }: ReadOptions = {}): Sources {
   let names: string[];
   try {
     names = statSync(path).isDirectory() ? listDocuments(path) : [path];
@@ -47,7 +52,7 @@ export function readSources(path: string): Sources {
   const texts: SourceText[] = [];
   const problems: Problem[] = [];
   for (const name of names) {
-    const text = readText(name);
+    const text = readText(name, isFilesOnly);
     if (typeof text === "string") texts.push(sourceFromText(text, name));
     else problems.push(text);
   }
@@ -69,9 +74,10 @@ function listDocuments(directory: string): string[] {
     .map((name) => join(directory, name));
 }
 
-function readText(name: string): string | Problem {
+function readText(name: string, isFilesOnly: boolean): string | Problem {
   try {
-    const bytes = readBounded(name);
+    const bytes = readBounded(name, isFilesOnly);
+    if (bytes === "noFile") return fileProblem(name, "is not a regular file");
     if (bytes === null) return fileProblem(name, `is larger than ${MAX_FILE_BYTES / 1024 ** 2} MiB`);
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
@@ -81,10 +87,13 @@ function readText(name: string): string | Problem {
 }
 
 /** Null when there is more. Pipes are welcome (`<(…)` of a shell), and tell no size beforehand; some devices never end. */
-function readBounded(name: string): Buffer | null {
-  const fd = openSync(name, "r");
+function readBounded(name: string, isFilesOnly: boolean): Buffer | "noFile" | null {
+  const fd = openSync(name, isFilesOnly ? constants.O_RDONLY | constants.O_NONBLOCK : "r");
   try {
-    const { size } = fstatSync(fd);
+    const status = fstatSync(fd);
+    const { size } = status;
+    // Of a directory, reading says what it is.
+    if (isFilesOnly && !status.isFile() && !status.isDirectory()) return "noFile";
     if (size > MAX_FILE_BYTES) return null;
     const chunks: Buffer[] = [];
     let length = 0;

@@ -1,5 +1,6 @@
 /** Reload as users have it: a file is saved, a signal or an order comes, and traffic does not notice but for the new answers. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { get, type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
@@ -136,6 +137,17 @@ describe("a configuration that is saved", () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+
+  it("that has become a pipe is refused, and blocks neither orders nor the end", async () => {
+    const gateway = await start(answering("one"));
+    const path = join(gateway.directory, CONFIG_NAME);
+    execFileSync("mkfifo", [`${path}.pipe`]);
+    renameSync(`${path}.pipe`, path);
+    await eventually(() => gateway.stderr().includes("is not a regular file"), "the refusal");
+    assert.equal((await ask(gateway, "GET", "/v1/config/status")).json.disk.state, "broken");
+    save(gateway, answering("two"));
+    await eventually(async () => (await textOf(gateway)) === "two", "the file that took its place");
   });
 
   it("points to a file that is renewed: what is served is loaded again, without the document being touched", async () => {

@@ -20,7 +20,9 @@ const pieces = new PieceCache();
 const remembered = new Map<string, LoadedDocument>();
 
 function loadFrom(source: LoadSource): ConfigResult {
-  return source.type === "path" ? loadConfig(source.path, { pieces }) : loadTexts(source.folder, source.texts, { pieces });
+  return source.type === "path"
+    ? loadConfig(source.path, { pieces, isFilesOnly: true })
+    : loadTexts(source.folder, source.texts, { pieces });
 }
 
 function remember(version: string, document: LoadedDocument): void {
