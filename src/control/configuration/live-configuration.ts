@@ -89,6 +89,10 @@ class Live implements LiveConfiguration {
   readonly #ports: LiveConfigurationPorts;
   /** The change under way; the next begins when it has ended. */
   #tail: Promise<unknown> = Promise.resolve();
+  /** The last in the queue, when it is a reload that has not begun: it will read what another one would. */
+  #nextReload: Promise<ApplyOutcome> | null = null;
+  #look: Promise<PlanOutcome> | null = null;
+  #nextLook: Promise<PlanOutcome> | null = null;
 
   constructor(place: { readonly path: string; readonly folder: string }, first: Served, ports: LiveConfigurationPorts) {
     this.#path = place.path;
@@ -101,8 +105,15 @@ class Live implements LiveConfiguration {
     await this.#tail;
   }
 
+  /** Signals and saves may come faster than a large document compiles: who waits already reads for those who come later. */
   reload(origin: ChangeOrigin): Promise<ApplyOutcome> {
-    return this.#change({ type: "path", path: this.#path }, origin);
+    if (this.#nextReload !== null) return this.#nextReload;
+    const reload = this.#queue(() => {
+      if (this.#nextReload === reload) this.#nextReload = null;
+      return this.#carryOut({ type: "path", path: this.#path }, origin);
+    });
+    this.#nextReload = reload;
+    return reload;
   }
 
   refresh(origin: ChangeOrigin): Promise<ApplyOutcome> {
@@ -118,8 +129,20 @@ class Live implements LiveConfiguration {
     return this.#load({ type: "texts", folder: this.folder, texts });
   }
 
+  /** However many ask, it is read once at a time: each is told what was there after it asked. */
   readDisk(): Promise<PlanOutcome> {
-    return this.#load({ type: "path", path: this.#path });
+    if (this.#nextLook !== null) return this.#nextLook;
+    const look = (this.#look ?? Promise.resolve()).then(() => {
+      this.#nextLook = null;
+      this.#look = look;
+      return this.#load({ type: "path", path: this.#path });
+    });
+    // What was found may be large.
+    void look.then(() => {
+      if (this.#look === look) this.#look = null;
+    });
+    this.#nextLook = look;
+    return look;
   }
 
   #change(source: LoadSource, origin: ChangeOrigin): Promise<ApplyOutcome> {
@@ -127,6 +150,7 @@ class Live implements LiveConfiguration {
   }
 
   #queue<T>(work: () => Promise<T>): Promise<T> {
+    this.#nextReload = null;
     const result = this.#tail.then(work);
     this.#tail = result.catch(() => {});
     return result;
