@@ -17,10 +17,11 @@ import { Attempt, type AttemptOwner } from "./attempt.js";
 import { DroppedAnswer } from "./dropped-answer.js";
 import { ExchangeTimers } from "./exchange-timers.js";
 import { EXPLAIN_FIELD, explainField } from "./explain-field.js";
+import { type FilteredExchange, filterRequest, filterResponse } from "./filter-chain.js";
 import { type ForwardedRequest, prepareRequest } from "./forwarded-request.js";
 import type { Gateway } from "./gateway.js";
 import { localReply } from "./local-reply.js";
-import type { BodyTransform, Downstream, DownstreamHandler, ExchangeRecord, FilterContext, Reply, UpstreamCall, Verdict } from "./ports.js";
+import type { BodyTransform, Downstream, DownstreamHandler, ExchangeRecord, Reply, UpstreamCall } from "./ports.js";
 import { RequestBody } from "./request-body.js";
 import type { ListenerRuntime, RouteRuntime, Runtime, ServiceRuntime } from "./runtime.js";
 import { upstreamRequest } from "./upstream-request.js";
@@ -32,7 +33,7 @@ export type Phase = "accept" | "route" | "requestFilters" | "pick" | "attempt" |
 const MAX_ERROR_DETAIL = 300;
 const SWITCHING_PROTOCOLS = 101;
 
-export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, FilterContext, ExchangeRecord {
+export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, FilteredExchange, ExchangeRecord {
   readonly request: RequestHead;
   readonly startedAt: number;
   readonly #gateway: Gateway;
@@ -153,7 +154,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     if (this.#body === null) this.#startDeadline();
     else this.#body.maxReplayBytes = route.spec.retry.maxReplayBytes;
     this.#phase = "requestFilters";
-    this.#runRequestFilters(0);
+    filterRequest(this, route.requestFilters, 0);
   }
 
   #startDeadline(): void {
@@ -162,28 +163,16 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
 
   // ── requestFilters ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  #runRequestFilters(from: number): void {
-    const filters = (this.#route as RouteRuntime).requestFilters;
-    for (let i = from; i < filters.length; i++) {
-      const verdict = filters[i]?.onRequest?.(this) ?? null;
-      if (verdict === null) continue;
-      if (verdict instanceof Promise) {
-        this.#awaitFilter(verdict, i + 1);
-        return;
-      }
-      return this.#reply(verdict);
-    }
+  get isComplete(): boolean {
+    return this.#phase === "complete";
+  }
+
+  filtersPassed(): void {
     this.#pick();
   }
 
-  #awaitFilter(verdict: Promise<Verdict>, next: number): void {
-    verdict
-      .then((reply) => {
-        if (this.#phase === "complete") return;
-        if (reply === null) this.#runRequestFilters(next);
-        else this.#reply(reply);
-      })
-      .catch((error: unknown) => this.bug(error));
+  filterReplied(reply: Reply): void {
+    this.#reply(reply);
   }
 
   addResponseHeader(name: string, value: string): void {
@@ -333,14 +322,10 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
   /** Applies response filters to `headers` in place; returns the status. */
   #filterResponse(status: number, headers: HeaderList): number {
     const filters = this.#route === null ? NO_FILTERS : this.#route.responseFilters;
-    if (filters.length > 0) {
-      const response = { status, headers };
-      for (const filter of filters) filter.onResponse?.(this, response);
-      status = response.status;
-    }
+    const filtered = filters.length === 0 ? status : filterResponse(this, filters, { status, headers });
     if (this.#extraHeaders !== null) headers.push(...this.#extraHeaders);
     if (this.#isExplained) headers.push(EXPLAIN_FIELD, explainField(this.#runtime.snapshot.version, this, this.#route));
-    return status;
+    return filtered;
   }
 
   attemptBody(chunk: Uint8Array): void {
