@@ -28,6 +28,15 @@ const FLAGS = {
   "load-core": { type: "string", default: "0" },
 } as const;
 
+/** The second of a reload, or as long as it took. */
+interface Period {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** After the last worker has said that it serves. */
+const SETTLE_MS = 200;
+
 interface Setting {
   readonly seconds: number;
   readonly rate: number;
@@ -86,13 +95,14 @@ async function main(args: readonly string[]): Promise<number> {
   await load(setting, directory, launched, 3);
   for (let i = 0; i < 5; i++) await saveAndWait(save, `warm-${i}`, launched);
   const before = residentMiB(launched);
-  const reloaded: number[] = [];
+  const reloaded: Period[] = [];
   let count = 0;
   const reloads = (async () => {
-    for (let second = 1; second < setting.seconds; second += 2) {
-      await delay(2_000 - setting.reloads);
-      reloaded.push(Date.now());
+    for (const endsAt = Date.now() + setting.seconds * 1_000; Date.now() < endsAt - 3_000; ) {
+      await delay(2_000);
+      const startMs = Date.now();
       for (let i = 0; i < setting.reloads; i++) await saveAndWait(save, `value-${count++}`, launched);
+      reloaded.push({ startMs, endMs: Math.max(Date.now() + SETTLE_MS, startMs + 1_000) });
     }
   })();
   const log = await load(setting, directory, launched, setting.seconds);
@@ -127,13 +137,13 @@ function residentMiB({ workerPids }: Launched): number {
   return residentBytes(workerPids) / MIB;
 }
 
-function print(setting: Setting, log: string, reloaded: readonly number[], count: number, grownMiB: number): void {
+function print(setting: Setting, log: string, reloaded: readonly Period[], count: number, grownMiB: number): void {
   const rows = log
     .trimEnd()
     .split("\n")
     .map((line) => line.split("\t"));
   const failed = rows.filter(([, status]) => status !== "200").length;
-  const isNearReload = (startMs: number): boolean => reloaded.some((at) => startMs >= at - 100 && startMs < at + 900);
+  const isNearReload = (at: number): boolean => reloaded.some(({ startMs, endMs }) => at >= startMs && at < endMs);
   const [busy, calm]: [number[], number[]] = [[], []];
   for (const [start, status, duration] of rows) {
     if (status === "200") (isNearReload(Number(start) / 1000) ? busy : calm).push(Number(duration) / 1000);
