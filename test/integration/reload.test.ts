@@ -302,6 +302,25 @@ workers: 2
     assert.match(gateway.stderr(), /guarded configuration goes back/);
   });
 
+  it("goes back to what was served right before it, whatever was asked for at the same time and whatever file has gone", async () => {
+    const gateway = await start(answering("one"), { files: { "body.txt": "two" } });
+    const fromFile = answering("").replace('body: ""', "body: { file: body.txt }");
+    const failing = answering("bad").replace("respond: {", "respond: { status: 503,");
+    const [first, second] = await Promise.all([guarded(gateway, fromFile, 60_000), guarded(gateway, failing, 60_000)]);
+    assert.equal(second.json.previous, first.json.version);
+    rmSync(join(gateway.directory, "body.txt"));
+    const states = new Set<string>();
+    while (!states.has("rolledBack")) {
+      await textOf(gateway);
+      states.add((await ask(gateway, "GET", "/v1/guard")).json.state);
+    }
+    assert.deepEqual([...states], ["watching", "rolledBack"]);
+    assert.equal(await textOf(gateway), "two");
+    const { json } = await ask(gateway, "GET", "/v1/config/status");
+    assert.equal(json.version, first.json.version);
+    assert.deepEqual(json.lastReload.outcome.changes[0].fields[0], { path: "filters[0].respond.status", before: 503, after: 200 });
+  });
+
   it("is kept when nothing gets worse, and ends when something else is served meanwhile", async () => {
     const gateway = await start(proxying(upstream.port));
     await guarded(gateway, proxying(upstream.port, ", timeouts: { request: 9s }"), 1_000);

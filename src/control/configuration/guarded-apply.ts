@@ -3,7 +3,7 @@
  * worse, and ends when something else is put into service meanwhile.
  */
 import type { GuardView } from "../../admin/views.js";
-import type { ApplyOutcome, ConfigText } from "../../engine/model/configuration.js";
+import type { ApplyOutcome, ConfigText, ObjectChange } from "../../engine/model/configuration.js";
 import { type GuardPolicy, RouteGuard, type RouteTotals, touchedRoutes } from "./guard.js";
 import type { ChangeOrigin, LastChange, LiveConfiguration, Served } from "./live-configuration.js";
 
@@ -37,7 +37,9 @@ interface Watching {
   readonly guard: RouteGuard;
   readonly version: string;
   readonly before: Served;
+  readonly changes: readonly ObjectChange[];
   readonly policy: GuardPolicy;
+  /** Of `performance.now()`: the clock of the machine may be set meanwhile. */
   readonly endsAtMs: number;
 }
 
@@ -58,26 +60,30 @@ class Applies implements GuardedApplies {
   get view(): GuardView {
     const watching = this.#watching;
     if (watching === null) return this.#ended;
-    return { state: "watching", endsAt: new Date(watching.endsAtMs).toISOString(), ...facts(watching) };
+    const endsAt = new Date(Date.now() + watching.endsAtMs - performance.now()).toISOString();
+    return { state: "watching", endsAt, ...facts(watching) };
   }
 
   async apply(texts: readonly ConfigText[], origin: ChangeOrigin, policy: GuardPolicy): Promise<ApplyOutcome> {
     const { live } = this.#ports;
     const start = await this.#ports.totals();
     const earlier = this.#samples[0] ?? new Map();
-    const before = live.served;
     const outcome = await live.apply(texts, origin);
-    if (outcome.result !== "applied") return outcome;
+    const { last } = live;
+    if (outcome.result !== "applied" || last?.outcome !== outcome) return outcome;
+    // Not what was served when it was asked for: others may have had their turn before.
+    const { before } = last;
+    const { changes } = outcome;
     const routes = touchedRoutes(before.snapshot, live.served.snapshot);
     const guard = new RouteGuard(routes, policy.maxErrorRate, earlier, start);
-    this.#watching = { guard, version: outcome.version, before, policy, endsAtMs: Date.now() + policy.durationMs };
+    this.#watching = { guard, version: outcome.version, before, changes, policy, endsAtMs: performance.now() + policy.durationMs };
     this.#plan();
     return outcome;
   }
 
-  changed({ outcome }: LastChange): void {
+  changed({ origin, outcome }: LastChange): void {
     const watching = this.#watching;
-    if (watching === null || outcome.result !== "applied" || outcome.version === watching.version) return;
+    if (watching === null || outcome.result !== "applied" || outcome.version === watching.version || origin.source === "guard") return;
     this.#end({ state: "superseded", decidedAt: now(), reason: `version ${outcome.version} was put into service`, ...facts(watching) });
   }
 
@@ -94,12 +100,12 @@ class Applies implements GuardedApplies {
   #plan(): void {
     const watching = this.#watching;
     if (watching === null) return;
-    const delayMs = Math.max(0, Math.min(LOOK_EVERY_MS, watching.endsAtMs - Date.now()));
+    const delayMs = Math.max(0, Math.min(LOOK_EVERY_MS, watching.endsAtMs - performance.now()));
     this.#timer = setTimeout(() => void this.#look(watching), delayMs);
   }
 
   async #look(watching: Watching): Promise<void> {
-    const isLast = Date.now() >= watching.endsAtMs;
+    const isLast = performance.now() >= watching.endsAtMs;
     const totals = await this.#ports.totals();
     if (this.#watching !== watching) return;
     const reason = watching.guard.judge(totals, isLast);
@@ -109,14 +115,16 @@ class Applies implements GuardedApplies {
     this.#end({ state: "kept", decidedAt: now(), ...facts(watching) });
   }
 
+  /** Until it has gone back, it is still being watched: others may look what has become of it. */
   async #goBack(watching: Watching, reason: string): Promise<void> {
     const { live, log } = this.#ports;
-    const { before, version } = watching;
+    const { before, version, changes } = watching;
     log("the guarded configuration goes back", { version, previous: before.version, reason });
-    // First: the change that this is must not look like somebody else's.
-    this.#watching = null;
-    const outcome = await live.apply(before.texts, { source: "guard", author: "guard", note: reason });
-    const failure = outcome.result === "applied" || outcome.result === "unchanged" ? null : describeFailure(outcome);
+    const instead = { version, changes: changes.map(backwards) };
+    const outcome = await live.restore(before, instead, { source: "guard", author: "guard", note: reason });
+    // Null: whatever came first has ended this.
+    if (outcome === null || this.#watching !== watching) return;
+    const failure = outcome.result === "failed" ? outcome.message : null;
     if (failure !== null) log("going back failed", { version, failure });
     this.#end({ state: "rolledBack", decidedAt: now(), reason, failure, ...facts(watching) });
   }
@@ -131,10 +139,11 @@ function facts({ guard, version, before, policy }: Watching) {
   return { version, previous: before.version, maxErrorRate: policy.maxErrorRate, routes: guard.watched() };
 }
 
-function describeFailure(outcome: Extract<ApplyOutcome, { readonly result: "rejected" | "failed" }>): string {
-  if (outcome.result === "failed") return outcome.message;
-  const [first] = outcome.problems;
-  return first === undefined ? "it has problems" : `${first.file}:${first.line}:${first.column} ${first.message}`;
+const OPPOSITES = { added: "removed", removed: "added", changed: "changed", moved: "moved" } as const;
+
+function backwards({ kind, name, change, fields }: ObjectChange): ObjectChange {
+  const swapped = fields.map(({ path, before, after }) => ({ path, before: after, after: before }));
+  return { kind, name, change: OPPOSITES[change], fields: swapped };
 }
 
 function now(): string {

@@ -39,9 +39,17 @@ export interface LastChange {
   readonly at: string;
   readonly origin: ChangeOrigin;
   readonly outcome: ApplyOutcome;
+  /** What was served until then. */
+  readonly before: Served;
 }
 
 export type PutOutcome = { readonly isServed: true; readonly hasRolled: boolean } | { readonly isServed: false; readonly message: string };
+
+export interface RestoredFrom {
+  readonly version: string;
+  /** From it to what is restored. */
+  readonly changes: readonly ObjectChange[];
+}
 
 export interface LiveConfigurationPorts {
   readonly loader: ConfigLoader;
@@ -64,6 +72,11 @@ export interface LiveConfiguration {
   refresh(origin: ChangeOrigin): Promise<ApplyOutcome>;
   /** Texts as if they lay in the configuration's folder. */
   apply(texts: readonly ConfigText[], origin: ChangeOrigin): Promise<ApplyOutcome>;
+  /**
+   * What was served before, as it was compiled then: files that have gone meanwhile are no obstacle.
+   * Null when `instead.version` is not served any more.
+   */
+  restore(former: Served, instead: RestoredFrom, origin: ChangeOrigin): Promise<ApplyOutcome | null>;
   /** What `apply` would do. */
   plan(texts: readonly ConfigText[]): Promise<PlanOutcome>;
   /** What lies on disk now. */
@@ -125,6 +138,11 @@ class Live implements LiveConfiguration {
     return this.#change({ type: "texts", folder: this.folder, texts }, origin);
   }
 
+  restore(former: Served, instead: RestoredFrom, origin: ChangeOrigin): Promise<ApplyOutcome | null> {
+    // Looked at when its turn comes: whoever has put something else into service meanwhile must not lose that.
+    return this.#queue(async () => (this.served.version === instead.version ? await this.#restore(former, instead, origin) : null));
+  }
+
   plan(texts: readonly ConfigText[]): Promise<PlanOutcome> {
     return this.#load({ type: "texts", folder: this.folder, texts });
   }
@@ -158,12 +176,29 @@ class Live implements LiveConfiguration {
 
   async #carryOut(source: LoadSource, origin: ChangeOrigin): Promise<ApplyOutcome> {
     const startedAt = performance.now();
+    const before = this.served;
     const planned = await this.#load(source);
     const files = planned.result === "rejected" ? (planned.files ?? []) : planned.result === "planned" ? planned.loaded.files : [];
     const outcome = planned.result === "planned" ? await this.#serve(planned.loaded, { source, origin, startedAt }) : withoutFiles(planned);
-    this.last = { at: new Date().toISOString(), origin, outcome };
+    return this.#ended({ before, origin, outcome }, files);
+  }
+
+  async #restore(former: Served, { version: previous, changes }: RestoredFrom, origin: ChangeOrigin): Promise<ApplyOutcome> {
+    const startedAt = performance.now();
+    const before = this.served;
+    const { snapshot, texts } = former;
+    const put = await this.#ports.putIntoService(snapshot, before.snapshot);
+    if (!put.isServed) return this.#ended({ before, origin, outcome: { result: "failed", message: put.message } }, []);
+    this.served = this.#remember(former, { type: "texts", folder: this.folder, texts }, origin);
+    const times = { hasRolled: put.hasRolled, durationMs: Math.round(performance.now() - startedAt) };
+    const outcome = { result: "applied", version: snapshot.version, previous, ...times, changes, warnings: [] } as const;
+    return this.#ended({ before, origin, outcome }, []);
+  }
+
+  #ended(change: Omit<LastChange, "at">, files: readonly string[]): ApplyOutcome {
+    this.last = { at: new Date().toISOString(), ...change };
     this.#ports.onChange(this.last, this.served, files);
-    return outcome;
+    return change.outcome;
   }
 
   async #load(source: LoadSource): Promise<PlanOutcome & { readonly files?: readonly string[] }> {
@@ -204,7 +239,11 @@ class Live implements LiveConfiguration {
     };
   }
 
-  #remember(loaded: Loaded, loadSource: LoadSource, origin: ChangeOrigin): Served {
+  #remember(
+    loaded: Pick<Loaded, "snapshot" | "redactedDocument" | "texts" | "files">,
+    loadSource: LoadSource,
+    origin: ChangeOrigin,
+  ): Served {
     const { snapshot, redactedDocument, texts, files } = loaded;
     const version = { version: snapshot.version, acceptedAt: new Date().toISOString(), path: this.#path, ...origin };
     const { sequence } = this.#ports.record({ ...version, texts });

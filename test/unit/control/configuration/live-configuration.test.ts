@@ -95,3 +95,18 @@ describe("a look at the disk", () => {
     assert.equal(counts.loads, 3);
   });
 });
+
+describe("going back", () => {
+  it("is not done when something else is served by then", async (context) => {
+    const { configuration } = live(context);
+    const former = configuration.served;
+    const apply = (text: string) => configuration.apply([{ name: "windrose.yaml", text: answering(text) }], ORIGIN);
+    const doubtful = await apply("doubtful");
+    assert.ok(doubtful.result === "applied");
+    const better = apply("better");
+    const back = configuration.restore(former, { version: doubtful.version, changes: [] }, { ...ORIGIN, source: "guard" });
+    assert.equal((await better).result, "applied");
+    assert.equal(await back, null);
+    assert.match(configuration.served.texts[0]?.text ?? "", /better/);
+  });
+});
