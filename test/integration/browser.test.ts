@@ -1,8 +1,11 @@
-/** A real browser behind https: WebSocket, server-sent events and a streamed upload from one page, judged by the page's own script. */
+/**
+ * A real browser before an `https` and an `h2` listener: WebSocket, server-sent events and an upload from one page, judged by the
+ * page's own script. On `h2` all of it, the WebSocket too (RFC 8441), has to come over HTTP/2.
+ */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -46,9 +49,24 @@ const listen = () => new Promise((resolve) => {
   await listen();
   const answer = await fetch("/upload", { method: "POST", body: bytes });
   say("upload " + answer.status + " " + await answer.text());
+  const seen = ["navigation", "resource"].flatMap((type) => performance.getEntriesByType(type)).map((entry) => entry.nextHopProtocol);
+  say("spoke " + [...new Set(seen)].join(" "));
   await fetch("/report", { method: "POST", body: JSON.stringify(log) });
 })();
 `;
+
+/** By what the page says once its WebSocket is open. */
+const TALKED = [
+  "text grüße",
+  "binary true",
+  "close 4001 done true",
+  "error",
+  "close 1006  false",
+  "event 1",
+  "event 2",
+  "event 3",
+  "upload 200 200000",
+];
 
 const PAGE = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script>${SCRIPT}</script>`;
 
@@ -56,9 +74,6 @@ describe("a browser", () => {
   const server = createServer(serve);
   let gateway: Gateway;
   let onReport: (log: unknown) => void = () => undefined;
-  const report = new Promise<unknown>((resolve) => {
-    onReport = resolve;
-  });
   let events: ServerResponse | null = null;
   let eventCount = 0;
 
@@ -101,6 +116,10 @@ listeners:
     protocol: https
     tls: { certificates: [{ cert: cert.pem, key: key.pem }] }
     webSocket: { compression: true }
+  - name: modern
+    bind: "127.0.0.1:0"
+    protocol: h2
+    tls: { certificates: [{ cert: cert.pem, key: key.pem }] }
 routes: [{ name: all, backends: [{ service: app }], timeouts: { request: 0s } }]
 services: [{ name: app, endpoints: { static: [{ address: "127.0.0.1:${(server.address() as AddressInfo).port}" }] } }]
 workers: 1
@@ -117,31 +136,44 @@ admin: { bind: "127.0.0.1:0" }
 
   it("opens a WebSocket, hears of a refusal, takes events as they come and uploads", { timeout: 60_000 }, async (t) => {
     if (!needProgram(t, "chromium")) return;
+    const { log, network } = await visit(`https://localhost:${gateway.port("public")}/`);
+    const extensions = "permessage-deflate; client_no_context_takeover; server_no_context_takeover";
+    assert.deepEqual(log, [`open two|${extensions}`, ...TALKED, "spoke http/1.1"]);
+    assert.match(network, /Upgrade: websocket/i);
+  });
+
+  it("does all of that over HTTP/2, both WebSockets too", { timeout: 60_000 }, async (t) => {
+    if (!needProgram(t, "chromium")) return;
+    const { log, network } = await visit(`https://localhost:${gateway.port("modern")}/`);
+    assert.deepEqual(log, ["open two|", ...TALKED, "spoke h2"]);
+    const asked = [...network.matchAll(/":path: ([^"]*)",":protocol: websocket"/g)].map(([, path]) => path);
+    assert.deepEqual([...new Set(asked)], ["/socket", "/refused"]);
+    assert.doesNotMatch(network, /Upgrade: websocket/i);
+  });
+
+  /** What the page reports, and what the browser says it has sent and received. */
+  async function visit(url: string): Promise<{ log: unknown; network: string }> {
+    const report = new Promise<unknown>((resolve) => {
+      onReport = resolve;
+    });
     const profile = mkdtempSync(join(tmpdir(), "windrose-browser-"));
     const flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions"];
-    const url = `https://localhost:${gateway.port("public")}/`;
-    const browser = spawn("chromium", [...flags, "--ignore-certificate-errors", `--user-data-dir=${profile}`, url], { stdio: "ignore" });
+    const networkLog = join(profile, "network.json");
+    const options = ["--ignore-certificate-errors", `--user-data-dir=${profile}`, `--log-net-log=${networkLog}`];
+    const browser = spawn("chromium", [...flags, ...options, url], { stdio: "ignore" });
+    const ended = once(browser, "exit");
     try {
-      assert.deepEqual(await report, [
-        "open two|permessage-deflate; client_no_context_takeover; server_no_context_takeover",
-        "text grüße",
-        "binary true",
-        "close 4001 done true",
-        "error",
-        "close 1006  false",
-        "event 1",
-        "event 2",
-        "event 3",
-        "upload 200 200000",
-      ]);
+      const log = await report;
+      browser.kill("SIGTERM");
+      await ended;
+      return { log, network: readFileSync(networkLog, "utf8") };
     } finally {
-      const ended = once(browser, "exit");
       browser.kill("SIGTERM");
       await ended;
       // Its helpers outlive it for a moment and still write there.
       await eventually(() => isRemoved(profile), "the profile is gone", 30_000);
     }
-  });
+  }
 });
 
 function isRemoved(directory: string): boolean {
