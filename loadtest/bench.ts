@@ -8,6 +8,7 @@ import { writeFixtures } from "./fixtures.js";
 import { type Bench, freePort, measureScenario } from "./measure.js";
 import { type BenchOptions, readOptions, USAGE } from "./options.js";
 import { createCaddy } from "./peers/caddy.js";
+import { createDirect, startGrpcService } from "./peers/direct.js";
 import { createFastify } from "./peers/fastify.js";
 import { createHaproxy } from "./peers/haproxy.js";
 import { createNginx, startBackend } from "./peers/nginx.js";
@@ -22,6 +23,7 @@ import { FEW_ROUTES, MANY_ROUTES, PEER_NAMES, SCENARIOS, type Scenario } from ".
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const LOADTEST = join(ROOT, "loadtest");
 const MAIN = fileURLToPath(new URL("../src/main.js", import.meta.url));
+const GRPC_SERVICE = fileURLToPath(new URL("./grpc-service.js", import.meta.url));
 const IDLE_CLIENT = fileURLToPath(new URL("./idle-client.js", import.meta.url));
 
 function say(line: string): void {
@@ -50,7 +52,14 @@ async function main(args: readonly string[]): Promise<number> {
 
 function choosePeers({ peers }: BenchOptions): Peer[] {
   refuseUnknown("peer", peers, PEER_NAMES);
-  const all = [createWindrose(ROOT, MAIN), createNginx(), createHaproxy(), createCaddy(), createFastify(LOADTEST)];
+  const all = [
+    createWindrose(ROOT, MAIN),
+    createNginx(),
+    createHaproxy(),
+    createCaddy(),
+    createFastify(LOADTEST),
+    createDirect(GRPC_SERVICE),
+  ];
   const wanted = all.filter((peer) => peers.length === 0 || peers.includes(peer.name));
   for (const { label } of wanted.filter((peer) => peer.version() === null))
     say(`${label} is not installed and left out (loadtest/install-peers.sh)`);
@@ -78,9 +87,12 @@ async function runAll(options: BenchOptions, peers: readonly Peer[], scenarios: 
   const fixtures = writeFixtures(directory);
   const backendPort = await freePort();
   const backend = await startBackend(join(directory, "backend"), join(directory, "html"), backendPort, options.loadCore);
-  const bench: Bench = { options, fixtures, directory, backendPort, idleClientPath: IDLE_CLIENT, say };
+  const grpcPort = await freePort();
+  const grpcService = await startGrpcService(GRPC_SERVICE, { port: grpcPort, core: options.loadCore, directory });
+  const bench: Bench = { options, fixtures, directory, backendPort, grpcPort, idleClientPath: IDLE_CLIENT, say };
   const results: ScenarioResult[] = [];
   for (const scenario of scenarios) results.push(await measureScenario(bench, scenario, contestants(scenario, peers)));
+  await stop(grpcService.pid);
   await stop(backend.pid);
   return results;
 }

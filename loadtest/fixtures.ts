@@ -3,6 +3,7 @@ import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { altNameFor, createKeyPair, selfSign } from "../src/identity/x509.js";
+import { GRPC_PATH } from "./scenarios.js";
 
 export interface Fixtures {
   readonly certPath: string;
@@ -10,6 +11,8 @@ export interface Fixtures {
   /** Certificate and key in one file, as HAProxy wants them. */
   readonly pemPath: string;
   readonly jwtPublicKeyPath: string;
+  /** What gRPC calls send. */
+  readonly grpcMessagePath: string;
   readonly jwk: Readonly<Record<string, unknown>>;
   readonly tokens: readonly string[];
   /** Well formed, right claims, wrong signature. */
@@ -21,6 +24,8 @@ export interface Fixtures {
 export const ISSUER = "https://id.example.test";
 export const AUDIENCE = "bench";
 export const SMALL_BODY = JSON.stringify({ message: "hello", padding: "x".repeat(96) });
+/** A length-prefixed message with one string, `SMALL_BODY`, as its first field; the answer has the same. */
+export const GRPC_MESSAGE = grpcMessage(SMALL_BODY);
 export const LARGE_BYTES = 64 * 1024;
 export const MEBIBYTE = 1024 * 1024;
 const SUBJECTS = 100;
@@ -32,6 +37,8 @@ export function writeFixtures(directory: string): Fixtures {
   const keyPath = join(directory, "key.pem");
   const pemPath = join(directory, "both.pem");
   const jwtPublicKeyPath = join(directory, "jwt-public.pem");
+  const grpcMessagePath = join(directory, "message.grpc");
+  writeFileSync(grpcMessagePath, GRPC_MESSAGE);
   const { certificate, key } = createCertificate();
   writeFileSync(certPath, certificate);
   writeFileSync(keyPath, key, { mode: 0o600 });
@@ -48,6 +55,7 @@ export function writeFixtures(directory: string): Fixtures {
     keyPath,
     pemPath,
     jwtPublicKeyPath,
+    grpcMessagePath,
     jwk: { ...publicKey.export({ format: "jwk" }), kid: KEY_ID, alg: "RS256", use: "sig" },
     tokens: Array.from({ length: SUBJECTS }, (_, i) => createToken(privateKey, `subject-${i}`, now)),
     forgedToken: createToken(stranger, "subject-0", now),
@@ -58,7 +66,14 @@ export function writeFixtures(directory: string): Fixtures {
 /** Of the answer to a GET of `path`. */
 export function answerBytes(path: string): number {
   if (path === "/large") return LARGE_BYTES;
+  if (path === GRPC_PATH) return GRPC_MESSAGE.length;
   return path === "/mebibyte" ? MEBIBYTE : SMALL_BODY.length;
+}
+
+/** @param text ASCII, up to 127 bytes */
+function grpcMessage(text: string): Buffer {
+  const STRING_FIELD_1 = 10;
+  return Buffer.concat([Buffer.from([0, 0, 0, 0, text.length + 2, STRING_FIELD_1, text.length]), Buffer.from(text, "ascii")]);
 }
 
 function createCertificate(): { certificate: string; key: string } {

@@ -44,7 +44,7 @@ async function runWrk(target: LoadTarget, seconds: number): Promise<LoadResult> 
 /** It prints means instead of percentiles: those come from its log of every request. */
 async function runH2load(target: LoadTarget, seconds: number): Promise<LoadResult> {
   const { scenario, connections } = target;
-  const output = await runLogged(target, ["-t1", `-c${connections}`, `-m${scenario.streams}`, `-D${seconds}`]);
+  const output = await runLogged(target, ["-t1", `-c${connections}`, `-m${scenario.streams}`, `-D${seconds}`, ...messageArgs(target)]);
   return parseH2load(output.text, output.log, seconds);
 }
 
@@ -135,7 +135,9 @@ export interface RateResult {
 export async function runAtRate(target: LoadTarget, rate: number, seconds: number): Promise<RateResult> {
   const perClient = Math.max(1, Math.round(rate / target.connections));
   const token = target.scenario.isEdgeJob ? ["-H", `authorization: Bearer ${target.fixtures.tokens[0]}`] : [];
-  const { log } = await runLogged(target, ["--h1", "-t1", `-c${target.connections}`, `--rps=${perClient}`, `-D${seconds}`, ...token]);
+  const version = target.scenario.http === "2" ? [`-m${target.scenario.streams}`] : ["--h1"];
+  const args = [...version, "-t1", `-c${target.connections}`, `--rps=${perClient}`, `-D${seconds}`, ...token, ...messageArgs(target)];
+  const { log } = await runLogged(target, args);
   return parseRateLog(log, perClient * target.connections * seconds);
 }
 
@@ -152,6 +154,10 @@ export function parseRateLog(log: string, expectedRequests: number): RateResult 
   durations.sort((a, b) => a - b);
   const quantile = (share: number) => (durations[Math.min(durations.length - 1, Math.floor(share * durations.length))] as number) / 1000;
   return { p50Ms: quantile(0.5), p99Ms: quantile(0.99), answeredShare: durations.length / expectedRequests };
+}
+
+function messageArgs({ scenario, fixtures }: LoadTarget): string[] {
+  return scenario.isGrpc ? ["-d", fixtures.grpcMessagePath, "-H", "content-type: application/grpc", "-H", "te: trailers"] : [];
 }
 
 function baseUrl({ scenario, port }: LoadTarget): string {

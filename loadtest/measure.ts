@@ -18,6 +18,8 @@ export interface Bench {
   /** Temporary; removed at the end. */
   readonly directory: string;
   readonly backendPort: number;
+  /** The service that speaks gRPC. */
+  readonly grpcPort: number;
   readonly idleClientPath: string;
   say(line: string): void;
 }
@@ -65,11 +67,20 @@ async function attempt<T>(bench: Bench, result: ScenarioResult, label: string, a
 }
 
 async function enter(bench: Bench, scenario: Scenario, peer: Peer, index: number): Promise<Contestant> {
-  const { options, fixtures, backendPort } = bench;
+  const { options, fixtures } = bench;
+  const backendPort = scenario.isGrpc ? bench.grpcPort : bench.backendPort;
   const directory = join(bench.directory, `${scenario.name}-${index}-${peer.name}`);
   mkdirSync(directory, { recursive: true });
   const port = await freePort();
-  const running = await peer.start({ scenario, fixtures, directory, core: options.gatewayCore, port, backendPort });
+  const running = await peer.start({
+    scenario,
+    fixtures,
+    directory,
+    core: options.gatewayCore,
+    loadCore: options.loadCore,
+    port,
+    backendPort,
+  });
   const target = {
     scenario,
     fixtures,

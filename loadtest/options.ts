@@ -22,8 +22,8 @@ export interface BenchOptions {
 
 export const USAGE = `Usage: npm run bench -- [options]
 
-  --scenario NAME[,NAME]  plain, tls, edge, download, upload, routes, h2, h2-single, h2-large, tls-h2, idle, idle-tls, idle-h2 (default: all)
-  --peer NAME[,NAME]      windrose, nginx, haproxy, caddy, fastify (default: all that are installed)
+  --scenario NAME[,NAME]  plain, tls, edge, download, upload, routes, h2, h2-single, h2-large, tls-h2, grpc, idle, idle-tls, idle-h2 (default: all)
+  --peer NAME[,NAME]      windrose, nginx, haproxy, caddy, fastify, direct (default: all that are installed)
   --rounds N              measurements of each contestant, alternating (default 5)
   --seconds N             length of one measurement (default 8)
   --connections N         open connections (default 64)

@@ -10,12 +10,14 @@ export interface Scenario {
   readonly isTls: boolean;
   /** What clients speak. */
   readonly http: "1.1" | "2";
-  /** TLS comes from an `h2` listener of Windrose (HTTP/2 and HTTP/1.1 on one port) instead of an `https` one. */
+  /** An `h2` listener of Windrose (HTTP/2 and HTTP/1.1 on one port) instead of an `https` one; without TLS `h2c` instead of `http`. */
   readonly usesH2Listener: boolean;
   /** 0: as the command line says. */
   readonly connections: number;
   /** HTTP/2: requests under way on each connection. */
   readonly streams: number;
+  /** Unary calls, plain, to a service that speaks gRPC. */
+  readonly isGrpc: boolean;
   /** RS256 token required, requests counted per subject, one access log line each. */
   readonly isEdgeJob: boolean;
   readonly method: "GET" | "POST";
@@ -26,7 +28,9 @@ export interface Scenario {
   readonly hasFixedRate: boolean;
 }
 
-export const PEER_NAMES = ["windrose", "nginx", "haproxy", "caddy", "fastify"] as const;
+const GATEWAYS = ["windrose", "nginx", "haproxy", "caddy", "fastify"] as const;
+/** `direct`: no gateway at all. */
+export const PEER_NAMES = [...GATEWAYS, "direct"] as const;
 export type PeerName = (typeof PEER_NAMES)[number];
 export type ScenarioName =
   | "plain"
@@ -39,10 +43,13 @@ export type ScenarioName =
   | "h2-single"
   | "h2-large"
   | "tls-h2"
+  | "grpc"
   | "idle"
   | "idle-tls"
   | "idle-h2";
 
+/** The method that is called in `grpc`. */
+export const GRPC_PATH = "/bench.Greeter/SayHello";
 export const IDLE_CONNECTIONS = 10_000;
 /** The two sizes compared in `routes`. */
 export const FEW_ROUTES = 10;
@@ -55,10 +62,11 @@ const LOAD = {
   usesH2Listener: false,
   connections: 0,
   streams: 1,
+  isGrpc: false,
   isEdgeJob: false,
   method: "GET",
   path: "/small",
-  peers: PEER_NAMES,
+  peers: GATEWAYS,
   hasFixedRate: false,
 } as const;
 
@@ -140,6 +148,23 @@ export const SCENARIOS: readonly Scenario[] = [
     isTls: true,
     usesH2Listener: true,
     peers: ["windrose", "nginx", "haproxy"],
+  },
+  {
+    ...LOAD,
+    name: "grpc",
+    title: "gRPC, unary calls",
+    note:
+      "HTTP/2 without TLS on both sides, 8 connections with 16 calls under way on each, 127 bytes asked and answered. The service is node:http2 on " +
+      "the load generator's core; without a gateway, the CPU time is that of the service.",
+    http: "2",
+    usesH2Listener: true,
+    isGrpc: true,
+    connections: 8,
+    streams: 16,
+    method: "POST",
+    path: GRPC_PATH,
+    peers: ["direct", "windrose", "nginx"],
+    hasFixedRate: true,
   },
   { ...LOAD, name: "idle", title: "10,000 idle connections", note: "Growth of resident memory, after one request on each.", kind: "idle" },
   { ...LOAD, name: "idle-tls", title: "10,000 idle TLS connections", note: "The same over TLS.", kind: "idle", isTls: true },

@@ -5,7 +5,7 @@
 import { request as requestPlain } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { request as requestTls } from "node:https";
-import { answerBytes, type Fixtures, LARGE_BYTES, SMALL_BODY } from "./fixtures.js";
+import { answerBytes, type Fixtures, GRPC_MESSAGE, LARGE_BYTES, SMALL_BODY } from "./fixtures.js";
 import type { Scenario } from "./scenarios.js";
 
 interface Answer {
@@ -37,6 +37,7 @@ function expectStatus({ status }: Answer, expected: number, circumstance: string
 }
 
 function ask(scenario: Scenario, port: number, path: string, token: string | null): Promise<Answer> {
+  if (scenario.isGrpc) return callGrpc(port, path);
   return scenario.http === "2" ? askHttp2(port, path) : askHttp1(scenario, port, path, token);
 }
 
@@ -64,6 +65,35 @@ function askHttp2(port: number, path: string): Promise<Answer> {
       session.close();
       resolve({ status, body: text });
     });
+  });
+}
+
+/** A call that failed has status 200, too: what counts is in the trailers. */
+function callGrpc(port: number, path: string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const session = connectHttp2(`http://127.0.0.1:${port}`);
+    const fields = { ":method": "POST", ":path": path, ":authority": "localhost", "content-type": "application/grpc", te: "trailers" };
+    const stream = session.request(fields);
+    const chunks: Buffer[] = [];
+    let grpcStatus = "none";
+    const fail = (error: Error) => {
+      session.destroy();
+      reject(error);
+    };
+    session.once("error", fail);
+    stream.setTimeout(5000, () => fail(new Error("no answer within 5 s")));
+    stream.once("error", fail);
+    stream.once("trailers", (trailers) => {
+      grpcStatus = String(trailers["grpc-status"]);
+    });
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.once("end", () => {
+      session.close();
+      const isRight = grpcStatus === "0" && Buffer.concat(chunks).equals(GRPC_MESSAGE);
+      if (isRight) resolve({ status: 200, body: SMALL_BODY });
+      else reject(new Error(`a call ended with gRPC status ${grpcStatus} and ${Buffer.concat(chunks).length} bytes`));
+    });
+    stream.end(GRPC_MESSAGE);
   });
 }
 

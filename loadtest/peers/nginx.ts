@@ -29,16 +29,28 @@ function gatewayServer({ scenario, fixtures, port, backendPort }: PeerSetting): 
       ${tls}
       ${scenario.http === "2" ? "http2_max_concurrent_streams 128;" : ""}
       client_max_body_size 10m; client_body_buffer_size 128k;
-      location / {
+      location / { ${scenario.isGrpc ? passGrpc() : pass()} }
+    }`;
+}
+
+function pass(): string {
+  return `
         proxy_pass http://backend;
         proxy_http_version 1.1;
         proxy_set_header Connection "";
         proxy_set_header Host $http_host;
-        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        proxy_set_header X-Forwarded-Proto $scheme;
-        proxy_set_header X-Request-Id $request_id;
-      }
-    }`;
+        ${forwardedFields("proxy_set_header")}`;
+}
+
+function passGrpc(): string {
+  return `grpc_pass grpc://backend; ${forwardedFields("grpc_set_header")}`;
+}
+
+function forwardedFields(directive: string): string {
+  return `
+        ${directive} X-Forwarded-For $proxy_add_x_forwarded_for;
+        ${directive} X-Forwarded-Proto $scheme;
+        ${directive} X-Request-Id $request_id;`;
 }
 
 /** Fixed answers from memory, and for uploads an answer once the whole body has been read. */

@@ -10,7 +10,9 @@ export interface PeerSetting {
   readonly fixtures: Fixtures;
   /** Private to this contestant. */
   readonly directory: string;
+  /** Of the gateway, and of the load generator and its services. */
   readonly core: number;
+  readonly loadCore: number;
   readonly port: number;
   readonly backendPort: number;
 }

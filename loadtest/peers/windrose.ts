@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { AUDIENCE, ISSUER } from "../fixtures.js";
 import { launch } from "../launch.js";
 import { scrape } from "../metrics.js";
+import type { Scenario } from "../scenarios.js";
 import { type Peer, type PeerSetting, type RunningPeer, waitForPort } from "./peer.js";
 
 /** @param root of the checkout; @param mainPath compiled entry point */
@@ -32,6 +33,11 @@ async function start(setting: PeerSetting, mainPath: string, routes: number): Pr
   return { pid, port, workerPid: workerPids[0] ?? null, accessLogPath, countRequests };
 }
 
+function protocolOf({ isTls, usesH2Listener }: Scenario): string {
+  if (usesH2Listener) return isTls ? "h2" : "h2c";
+  return isTls ? "https" : "http";
+}
+
 function configuration({ scenario, fixtures, port, backendPort }: PeerSetting, routes: number, accessLogPath: string | null): object {
   const tls = { certificates: [{ cert: fixtures.certPath, key: fixtures.keyPath }] };
   const filters = [{ jwt: { provider: "main" } }, { rateLimit: { limit: 1_000_000, per: "1s", key: "jwt.sub" } }];
@@ -41,7 +47,7 @@ function configuration({ scenario, fixtures, port, backendPort }: PeerSetting, r
       {
         name: "public",
         bind: `127.0.0.1:${port}`,
-        protocol: scenario.usesH2Listener ? "h2" : scenario.isTls ? "https" : "http",
+        protocol: protocolOf(scenario),
         ...(scenario.isTls ? { tls } : {}),
         limits: { maxConnections: 20_000 },
       },
@@ -52,7 +58,13 @@ function configuration({ scenario, fixtures, port, backendPort }: PeerSetting, r
       ...(scenario.isEdgeJob ? { filters } : {}),
       backends: [{ service: "backend" }],
     })),
-    services: [{ name: "backend", endpoints: { static: [{ address: `127.0.0.1:${backendPort}` }] } }],
+    services: [
+      {
+        name: "backend",
+        endpoints: { static: [{ address: `127.0.0.1:${backendPort}` }] },
+        ...(scenario.isGrpc ? { protocol: "h2c" } : {}),
+      },
+    ],
     ...(scenario.isEdgeJob
       ? {
           providers: {
