@@ -145,7 +145,8 @@ class Running implements RunningGateway {
     const failure = await this.pool.start();
     if (failure !== null) return failure;
     await keeper.takeOver();
-    await this.#admin.openPatiently(admin, adminPortOf(keeper.predecessor));
+    await this.#configuration.takeOver();
+    await this.#admin.openPatiently(this.served.snapshot.admin, adminPortOf(keeper.predecessor));
     return null;
   }
 
@@ -193,9 +194,10 @@ class Running implements RunningGateway {
   }
 
   #createConfiguration(): ConfigurationService {
-    const { first, history, log } = this.#parts;
+    const { first, history, keeper, log } = this.#parts;
     return createConfigurationService({
       first,
+      isTakingOver: keeper !== null && keeper.predecessor !== null,
       history,
       putIntoService: (next, previous) => this.#put(next, previous),
       needsRoll: (before, after) => needsRoll(before, after).length > 0,

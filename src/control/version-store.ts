@@ -45,6 +45,8 @@ export interface VersionStore extends VersionReader {
   lastGood(): StoredVersion | null;
   /** Lets another process write. */
   close(): void;
+  /** Another process has let go: what it has written is seen, and ours is written from now on. */
+  reopen(): void;
 }
 
 const DEFAULT_KEEP = 100;
@@ -116,6 +118,10 @@ class Store implements VersionStore {
   close(): void {
     if (this.#isReady) this.#attempt("written", () => this.#lock.release());
     this.#isReady = false;
+  }
+
+  reopen(): void {
+    this.#attempt("written", () => this.#prepare());
   }
 
   /** Before every write: the directory may come and go, and so may another gateway. */

@@ -333,6 +333,34 @@ workers: 2
   });
 });
 
+describe("an upgrade", () => {
+  it("loses no configuration that was answered for while it was under way", async () => {
+    const gateway = await start(answering("first"));
+    let isUpgrading = true;
+    const upgraded = ask(gateway, "POST", "/v1/upgrade").finally(() => {
+      isUpgrading = false;
+    });
+    let accepted = "first";
+    for (let i = 0; isUpgrading; i++) {
+      const text = `text ${i}`;
+      const order = { texts: [{ name: CONFIG_NAME, text: answering(text) }] };
+      // Refused, or nobody there for a moment: whoever asks knows that it is not served.
+      const answer = await ask(gateway, "POST", "/v1/apply", order).catch(() => null);
+      if (answer?.status === 200) accepted = text;
+      else assert.ok(answer === null || answer.status === 503, JSON.stringify(answer));
+    }
+    assert.equal((await upgraded).status, 202);
+    await eventually(async () => (await textOf(gateway)) === accepted, `the answer "${accepted}"`);
+    const { versions } = (await ask(gateway, "GET", "/v1/versions")).json;
+    const { json } = await ask(gateway, "GET", "/v1/config/status");
+    assert.equal(versions[0].version, json.version);
+    assert.deepEqual(
+      versions.map((version: { readonly sequence: number }) => version.sequence),
+      Array.from({ length: versions.length }, (_, i) => versions[0].sequence - i),
+    );
+  });
+});
+
 describe("what is open during a reload", () => {
   it("does not notice a change of routes: WebSockets, slow answers, and connections", async () => {
     const service = await startWebSocketUpstream();

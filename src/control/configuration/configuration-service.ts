@@ -40,6 +40,8 @@ export interface FirstConfiguration {
 
 export interface ConfigurationParts {
   readonly first: FirstConfiguration;
+  /** Another process serves the same until `takeOver`, and may accept more. */
+  readonly isTakingOver: boolean;
   readonly history: VersionStore;
   putIntoService(next: Snapshot, previous: Snapshot): Promise<PutOutcome>;
   /** Whether workers would have to be replaced. */
@@ -57,7 +59,9 @@ export interface ConfigurationService {
   readonly served: Served;
   readonly views: ConfigurationViews;
   reload(origin: ChangeOrigin): void;
-  /** Another process takes over: what changes on disk from now on is its matter. Resolves when no change is under way. */
+  /** The process before has let go: what it has accepted while this one was starting is served. */
+  takeOver(): Promise<void>;
+  /** Another process takes over: changes are its matter from now on. Resolves when none is under way. */
   suspend(): Promise<void>;
   /** It did not come to that. */
   resume(): void;
@@ -83,10 +87,10 @@ class Service implements ConfigurationService {
     this.#parts = parts;
     const { first, log } = parts;
     this.#path = resolve(first.path);
-    this.#live = createLiveConfiguration(this.#path, isFolder(this.#path), served(first, this.#path, parts.history), {
+    this.#live = createLiveConfiguration(this.#path, isFolder(this.#path), served(this.#path, parts), {
       loader: this.#loader,
       putIntoService: (next, previous) => parts.putIntoService(next, previous),
-      record: (version) => parts.history.record(version),
+      record: (version) => recordUnlessLatest(version, parts.history),
       onChange: (last, now, files) => this.#changed(last, now, files),
     });
     this.#guarded = createGuardedApplies({
@@ -115,12 +119,22 @@ class Service implements ConfigurationService {
     void this.#live.reload(origin);
   }
 
+  async takeOver(): Promise<void> {
+    const { history } = this.#parts;
+    history.reopen();
+    const last = history.lastGood();
+    if (last === null || last.version === this.served.version) return;
+    const { source, author, note } = last;
+    await this.#live.apply(last.texts, { source, author, note });
+  }
+
   async suspend(): Promise<void> {
     this.#stopWatching();
-    await this.#live.settled();
+    await this.#live.suspend();
   }
 
   resume(): void {
+    this.#live.resume();
     this.#startWatching();
   }
 
@@ -178,17 +192,18 @@ function isFolder(path: string): boolean {
 /** What was served when a process took over may have come by any way. */
 const FROM_DISK: ReadonlySet<string> = new Set(["boot", "file", "signal"]);
 
-function served({ origin, ...first }: FirstConfiguration, path: string, history: VersionStore): Served {
+function served(path: string, { first: { origin, ...first }, history, isTakingOver }: ConfigurationParts): Served {
   const { snapshot, texts } = first;
   const version = { version: snapshot.version, acceptedAt: new Date().toISOString(), path, ...origin };
-  const { sequence } = recordUnlessLatest({ ...version, texts }, history);
+  const known = isTakingOver ? history.list().find((one) => one.version === version.version) : undefined;
+  const { sequence } = known ?? recordUnlessLatest({ ...version, texts }, history);
   const loadSource = FROM_DISK.has(origin.source)
     ? ({ type: "path", path } as const)
     : ({ type: "texts", folder: folderOf(path), texts } as const);
   return { ...version, ...first, path, sequence, loadSource };
 }
 
-/** A restart with what was served before is no new version. */
+/** A restart with what was served before is no new version, nor is what is taken over from another process. */
 function recordUnlessLatest(version: Omit<StoredVersion, "sequence">, history: VersionStore): ConfigVersion {
   const [latest] = history.list();
   return latest?.version === version.version ? latest : history.record(version);

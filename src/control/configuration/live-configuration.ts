@@ -56,7 +56,7 @@ export interface LiveConfigurationPorts {
   /** Makes all workers serve `next`, or leaves all as they are. */
   putIntoService(next: Snapshot, previous: Snapshot): Promise<PutOutcome>;
   /** Remembers an accepted version; a disk that fails must not fail the change. */
-  record(version: Omit<StoredVersion, "sequence">): StoredVersion;
+  record(version: Omit<StoredVersion, "sequence">): ConfigVersion;
   /** After every attempt, successful or not. `files`: what to watch from now on. */
   onChange(last: LastChange, served: Served, files: readonly string[]): void;
 }
@@ -64,8 +64,9 @@ export interface LiveConfigurationPorts {
 export interface LiveConfiguration {
   readonly served: Served;
   readonly last: LastChange | null;
-  /** Resolves when no change is under way any more. */
-  settled(): Promise<void>;
+  /** Nothing is changed any more, what waits fails. Resolves when no change is under way. */
+  suspend(): Promise<void>;
+  resume(): void;
   /** From disk. */
   reload(origin: ChangeOrigin): Promise<ApplyOutcome>;
   /** What is served, once more: files that it points to have changed. */
@@ -106,6 +107,7 @@ class Live implements LiveConfiguration {
   #nextReload: Promise<ApplyOutcome> | null = null;
   #look: Promise<PlanOutcome> | null = null;
   #nextLook: Promise<PlanOutcome> | null = null;
+  #isSuspended = false;
 
   constructor(place: { readonly path: string; readonly folder: string }, first: Served, ports: LiveConfigurationPorts) {
     this.#path = place.path;
@@ -114,8 +116,13 @@ class Live implements LiveConfiguration {
     this.#ports = ports;
   }
 
-  async settled(): Promise<void> {
+  async suspend(): Promise<void> {
+    this.#isSuspended = true;
     await this.#tail;
+  }
+
+  resume(): void {
+    this.#isSuspended = false;
   }
 
   /** Signals and saves may come faster than a large document compiles: who waits already reads for those who come later. */
@@ -140,7 +147,10 @@ class Live implements LiveConfiguration {
 
   restore(former: Served, instead: RestoredFrom, origin: ChangeOrigin): Promise<ApplyOutcome | null> {
     // Looked at when its turn comes: whoever has put something else into service meanwhile must not lose that.
-    return this.#queue(async () => (this.served.version === instead.version ? await this.#restore(former, instead, origin) : null));
+    return this.#queue(async () => {
+      if (this.#isSuspended || this.served.version !== instead.version) return null;
+      return await this.#restore(former, instead, origin);
+    });
   }
 
   plan(texts: readonly ConfigText[]): Promise<PlanOutcome> {
@@ -175,6 +185,8 @@ class Live implements LiveConfiguration {
   }
 
   async #carryOut(source: LoadSource, origin: ChangeOrigin): Promise<ApplyOutcome> {
+    // An answer that it is served would be forgotten by whoever takes over.
+    if (this.#isSuspended) return { result: "failed", message: "another process is taking over: try again" };
     const startedAt = performance.now();
     const before = this.served;
     const planned = await this.#load(source);
