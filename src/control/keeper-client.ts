@@ -120,7 +120,8 @@ class Link implements KeeperLink {
 
   requestUpgrade(): Promise<UpgradeOutcome> {
     if (this.#isLost) return Promise.resolve({ result: "failed", message: "the keeper process has gone: restart instead" });
-    this.#send({ type: "upgrade" });
+    // Who asks while one is under way waits for it: a refusal would reach both.
+    if (this.#upgraded.length === 0) this.#send({ type: "upgrade" });
     return new Promise((resolve) => {
       this.#upgraded.push(resolve);
     });

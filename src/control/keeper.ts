@@ -87,7 +87,7 @@ class Keeper {
   run(): Promise<number> {
     for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, (signal) => this.#signalled(signal));
     process.on("SIGHUP", () => this.#askToReload());
-    process.on("SIGUSR2", () => this.#upgrade());
+    process.on("SIGUSR2", () => this.#upgradeBySignal());
     process.on("uncaughtException", (error) => this.#log.error(`bug: ${error.stack}`));
     this.#start();
     return new Promise((resolve) => {
@@ -137,6 +137,12 @@ class Keeper {
   #giveUp({ child }: Primary): void {
     this.#log.error(`the new primary did not serve within ${START_TIMEOUT_MS / 1000} s: killed`, { primaryPid: child.pid });
     child.kill("SIGKILL");
+  }
+
+  /** Whoever waits for an upgrade that is under way is not told that another signal was one too many. */
+  #upgradeBySignal(): void {
+    if (this.#next === null) this.#upgrade();
+    else this.#log.info("upgrade: another primary is being started already");
   }
 
   #upgrade(): void {

@@ -45,8 +45,8 @@ export interface VersionStore extends VersionReader {
   lastGood(): StoredVersion | null;
   /** Lets another process write. */
   close(): void;
-  /** Another process has let go: what it has written is seen, and ours is written from now on. */
-  reopen(): void;
+  /** Another process has let go: what it has written is seen, and ours is written from now on. False: somebody else has it. */
+  reopen(): boolean;
 }
 
 const DEFAULT_KEEP = 100;
@@ -120,8 +120,9 @@ class Store implements VersionStore {
     this.#isReady = false;
   }
 
-  reopen(): void {
+  reopen(): boolean {
     this.#attempt("written", () => this.#prepare());
+    return this.#isReady;
   }
 
   /** Before every write: the directory may come and go, and so may another gateway. */

@@ -334,6 +334,20 @@ workers: 2
 });
 
 describe("an upgrade", () => {
+  it("is told of truly to all who asked for it at once, by order or by signal", async () => {
+    const gateway = await start(answering("one"));
+    const asked = [1, 2, 3].map(() => ask(gateway, "POST", "/v1/upgrade"));
+    await eventually(() => gateway.stderr().includes("starting a new primary"), "the upgrade to begin");
+    gateway.process.kill("SIGUSR2");
+    const answers = await Promise.all(asked);
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [202, 202, 202],
+      JSON.stringify(answers),
+    );
+    assert.equal(new Set(answers.map(({ json }) => json.pid)).size, 1);
+  });
+
   it("loses no configuration that was answered for while it was under way", async () => {
     const gateway = await start(answering("first"));
     let isUpgrading = true;

@@ -121,8 +121,8 @@ class Service implements ConfigurationService {
 
   async takeOver(): Promise<void> {
     const { history } = this.#parts;
-    history.reopen();
-    const last = history.lastGood();
+    // The history of another gateway says nothing about ours.
+    const last = history.reopen() ? history.lastGood() : null;
     if (last === null || last.version === this.served.version) return;
     const { source, author, note } = last;
     await this.#live.apply(last.texts, { source, author, note });
