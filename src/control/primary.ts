@@ -7,6 +7,7 @@ import type { ListenerSpec, Snapshot } from "../engine/model/snapshot.js";
 import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
 import { createAuditLog } from "./audit-log.js";
 import type { FirstConfiguration } from "./configuration/configuration-service.js";
+import { createGuardFile } from "./configuration/guard-file.js";
 import type { KeeperLink } from "./keeper-client.js";
 import { adviseAboutHandshakes } from "./kernel-settings.js";
 import { addressLimitProblem } from "./open-files.js";
@@ -92,6 +93,9 @@ function openState(directory: string, log: ProcessLog) {
   return {
     history: createVersionStore({ directory, onNotice: (message) => log.warn({ directory }, message) }),
     audit: createAuditLog({ directory: usable, log }),
+    guardFile: createGuardFile(usable, (error) =>
+      log.warn({ err: error }, "a guarded apply is not watched on after a crash of this process"),
+    ),
   };
 }
 

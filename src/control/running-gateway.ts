@@ -14,6 +14,7 @@ import type { ProcessLog } from "../telemetry/process-log.js";
 import { type AdminSeat, createAdminSeat } from "./admin-seat.js";
 import { createAdmin } from "./admin-views.js";
 import { type ConfigurationService, createConfigurationService, type FirstConfiguration } from "./configuration/configuration-service.js";
+import type { GuardFile } from "./configuration/guard-file.js";
 import type { LastChange, PutOutcome, Served } from "./configuration/live-configuration.js";
 import { readRouteTotals } from "./configuration/route-totals.js";
 import { createExplainTokenIssuer } from "./explain-tokens.js";
@@ -32,6 +33,7 @@ import { createWorkerPool, type WorkerFailure, type WorkerPool } from "./worker-
 export interface GatewayParts {
   readonly first: FirstConfiguration;
   readonly history: VersionStore;
+  readonly guardFile: GuardFile;
   readonly isSingle: boolean;
   /** Of Windrose. */
   readonly version: string;
@@ -194,9 +196,10 @@ class Running implements RunningGateway {
   }
 
   #createConfiguration(): ConfigurationService {
-    const { first, history, keeper, log } = this.#parts;
+    const { first, history, guardFile, keeper, log } = this.#parts;
     return createConfigurationService({
       first,
+      guardFile,
       isTakingOver: keeper !== null && keeper.predecessor !== null,
       history,
       putIntoService: (next, previous) => this.#put(next, previous),

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { selfSigned } from "../support/certificates.js";
 import { CONFIG_NAME, eventually, type Gateway, type GatewayOptions, startGateway } from "../support/gateway.js";
+import { primaryOf } from "../support/processes.js";
 import { startStreamingUpstream, type Upstream } from "../support/upstream.js";
 import { openWebSocket, startWebSocketUpstream } from "../support/web-socket.js";
 
@@ -319,6 +320,23 @@ workers: 2
     const { json } = await ask(gateway, "GET", "/v1/config/status");
     assert.equal(json.version, first.json.version);
     assert.deepEqual(json.lastReload.outcome.changes[0].fields[0], { path: "filters[0].respond.status", before: 503, after: 200 });
+  });
+
+  it("is watched on by the process that takes over after a crash or an upgrade", async () => {
+    const failing = answering("bad").replace("respond: {", "respond: { status: 503,");
+    for (const change of ["crash", "upgrade"]) {
+      const gateway = await start(answering("one"));
+      const { json } = await guarded(gateway, failing, 120_000);
+      if (change === "upgrade") assert.equal((await ask(gateway, "POST", "/v1/upgrade")).status, 202);
+      else process.kill(primaryOf(gateway), "SIGKILL");
+      const state = async (): Promise<string> => (await ask(gateway, "GET", "/v1/guard").catch(() => null))?.json.state;
+      await eventually(async () => (await state()) === "watching", `somebody to watch after the ${change}`);
+      while ((await state()) !== "rolledBack") await textOf(gateway);
+      assert.equal(await textOf(gateway), "one");
+      const { versions } = (await ask(gateway, "GET", "/v1/versions")).json;
+      assert.equal(versions[0].source, "guard");
+      assert.equal(versions[0].version, json.previous);
+    }
   });
 
   it("is kept when nothing gets worse, and ends when something else is served meanwhile", async () => {

@@ -14,7 +14,8 @@ import type { VersionStore } from "../version-store.js";
 import { createConfigurationViews, type RestOfViews } from "./configuration-views.js";
 import { type FileWatch, watchFiles } from "./file-watch.js";
 import type { RouteTotals } from "./guard.js";
-import { createGuardedApplies, type GuardedApplies } from "./guarded-apply.js";
+import type { GuardFile, GuardRecord } from "./guard-file.js";
+import { backwards, createGuardedApplies, type GuardedApplies } from "./guarded-apply.js";
 import {
   type ChangeOrigin,
   createLiveConfiguration,
@@ -43,6 +44,7 @@ export interface ConfigurationParts {
   /** Another process serves the same until `takeOver`, and may accept more. */
   readonly isTakingOver: boolean;
   readonly history: VersionStore;
+  readonly guardFile: GuardFile;
   putIntoService(next: Snapshot, previous: Snapshot): Promise<PutOutcome>;
   /** Whether workers would have to be replaced. */
   needsRoll(before: Snapshot, after: Snapshot): boolean;
@@ -98,7 +100,9 @@ class Service implements ConfigurationService {
       totals: parts.totals,
       lastTotals: parts.lastTotals,
       log: (message, facts) => log.warn(facts, message),
+      remember: (record) => this.#rememberGuard(record),
     });
+    if (!parts.isTakingOver) this.#rememberGuard(null);
     this.#startWatching();
     this.views = createConfigurationViews({
       live: this.#live,
@@ -123,18 +127,46 @@ class Service implements ConfigurationService {
     const { history } = this.#parts;
     // The history of another gateway says nothing about ours.
     const last = history.reopen() ? history.lastGood() : null;
-    if (last === null || last.version === this.served.version) return;
-    const { source, author, note } = last;
-    await this.#live.apply(last.texts, { source, author, note });
+    if (last !== null && last.version !== this.served.version) {
+      const { source, author, note } = last;
+      await this.#live.apply(last.texts, { source, author, note });
+    }
+    if (last !== null) await this.#inheritGuard();
+  }
+
+  /** Only for whoever has the directory. */
+  #rememberGuard(record: GuardRecord | null): void {
+    const { history, guardFile } = this.#parts;
+    if (history.reopen()) guardFile.write(record);
+  }
+
+  async #inheritGuard(): Promise<void> {
+    const { guardFile, history, log } = this.#parts;
+    const record = guardFile.read();
+    if (record === null || record.version !== this.served.version) return guardFile.write(null);
+    const found = history.find(`#${record.previousSequence}`);
+    const planned = found.isFound ? await this.#live.plan(found.version.texts) : null;
+    if (!found.isFound || planned?.result !== "planned") {
+      log.error({ version: record.version }, "nobody watches the guarded configuration any more: the version before cannot be served");
+      return guardFile.write(null);
+    }
+    const { loaded, snapshot } = planned;
+    const { texts, files, redactedDocument } = loaded;
+    const loadSource = { type: "texts", folder: this.#live.folder, texts } as const;
+    const before = { ...found.version, snapshot, texts, files, redactedDocument, loadSource };
+    this.#guarded.inherit({ record, before, changes: planned.changes.map(backwards) });
+    log.info({ version: record.version }, "goes on watching the guarded configuration");
   }
 
   async suspend(): Promise<void> {
     this.#stopWatching();
+    this.#guarded.suspend();
     await this.#live.suspend();
   }
 
   resume(): void {
     this.#live.resume();
+    this.#guarded.resume();
     this.#startWatching();
   }
 

@@ -5,6 +5,7 @@
 import type { GuardView } from "../../admin/views.js";
 import type { ApplyOutcome, ConfigText, ObjectChange } from "../../engine/model/configuration.js";
 import { type GuardPolicy, RouteGuard, type RouteTotals, touchedRoutes } from "./guard.js";
+import type { GuardRecord } from "./guard-file.js";
 import type { ChangeOrigin, LastChange, LiveConfiguration, Served } from "./live-configuration.js";
 
 export interface GuardedApplyPorts {
@@ -14,11 +15,26 @@ export interface GuardedApplyPorts {
   /** Of the last report. */
   lastTotals(): RouteTotals;
   log(message: string, facts: object): void;
+  /** For whoever takes this process's place; null: nothing is watched any more. */
+  remember(record: GuardRecord | null): void;
+}
+
+/** What another process watched, and is to be watched on. */
+export interface Inherited {
+  readonly record: GuardRecord;
+  readonly before: Served;
+  /** From `before` to what is watched. */
+  readonly changes: readonly ObjectChange[];
 }
 
 export interface GuardedApplies {
   readonly view: GuardView;
   apply(texts: readonly ConfigText[], origin: ChangeOrigin, policy: GuardPolicy): Promise<ApplyOutcome>;
+  /** Goes on where another process stopped, with counters that begin anew: nothing is known of the time before the apply. */
+  inherit(inherited: Inherited): void;
+  /** Another process is to watch. */
+  suspend(): void;
+  resume(): void;
   /** Something was put into service. */
   changed(last: LastChange): void;
   stop(): void;
@@ -38,7 +54,7 @@ interface Watching {
   readonly version: string;
   readonly before: Served;
   readonly changes: readonly ObjectChange[];
-  readonly policy: GuardPolicy;
+  readonly maxErrorRate: number;
   /** Of `performance.now()`: the clock of the machine may be set meanwhile. */
   readonly endsAtMs: number;
 }
@@ -50,6 +66,7 @@ class Applies implements GuardedApplies {
   #watching: Watching | null = null;
   #ended: GuardView = { state: "idle" };
   #timer: NodeJS.Timeout | null = null;
+  #isSuspended = false;
 
   constructor(ports: GuardedApplyPorts) {
     this.#ports = ports;
@@ -74,11 +91,27 @@ class Applies implements GuardedApplies {
     // Not what was served when it was asked for: others may have had their turn before.
     const { before } = last;
     const { changes } = outcome;
-    const routes = touchedRoutes(before.snapshot, live.served.snapshot);
-    const guard = new RouteGuard(routes, policy.maxErrorRate, earlier, start);
-    this.#watching = { guard, version: outcome.version, before, changes, policy, endsAtMs: performance.now() + policy.durationMs };
-    this.#plan();
+    const { maxErrorRate, durationMs } = policy;
+    const { version } = outcome;
+    const record = { version, previousSequence: before.sequence, maxErrorRate, endsAtMs: Date.now() + durationMs };
+    this.#ports.remember(record);
+    this.#watch({ record, before, changes }, earlier, start);
     return outcome;
+  }
+
+  inherit(inherited: Inherited): void {
+    this.#watch(inherited, new Map(), new Map());
+  }
+
+  suspend(): void {
+    this.#isSuspended = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  resume(): void {
+    this.#isSuspended = false;
+    this.#plan();
   }
 
   changed({ origin, outcome }: LastChange): void {
@@ -90,6 +123,15 @@ class Applies implements GuardedApplies {
   stop(): void {
     clearInterval(this.#sampler);
     if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  #watch({ record, before, changes }: Inherited, earlier: RouteTotals, start: RouteTotals): void {
+    const { version, maxErrorRate } = record;
+    const routes = touchedRoutes(before.snapshot, this.#ports.live.served.snapshot);
+    const guard = new RouteGuard(routes, maxErrorRate, earlier, start);
+    const endsAtMs = performance.now() + Math.max(0, record.endsAtMs - Date.now());
+    this.#watching = { guard, version, before, changes, maxErrorRate, endsAtMs };
+    this.#plan();
   }
 
   #sample(): void {
@@ -107,7 +149,7 @@ class Applies implements GuardedApplies {
   async #look(watching: Watching): Promise<void> {
     const isLast = performance.now() >= watching.endsAtMs;
     const totals = await this.#ports.totals();
-    if (this.#watching !== watching) return;
+    if (this.#watching !== watching || this.#isSuspended) return;
     const reason = watching.guard.judge(totals, isLast);
     if (reason !== null) return await this.#goBack(watching, reason);
     if (!isLast) return this.#plan();
@@ -132,16 +174,18 @@ class Applies implements GuardedApplies {
   #end(view: GuardView): void {
     this.#watching = null;
     this.#ended = view;
+    this.#ports.remember(null);
   }
 }
 
-function facts({ guard, version, before, policy }: Watching) {
-  return { version, previous: before.version, maxErrorRate: policy.maxErrorRate, routes: guard.watched() };
+function facts({ guard, version, before, maxErrorRate }: Watching) {
+  return { version, previous: before.version, maxErrorRate, routes: guard.watched() };
 }
 
 const OPPOSITES = { added: "removed", removed: "added", changed: "changed", moved: "moved" } as const;
 
-function backwards({ kind, name, change, fields }: ObjectChange): ObjectChange {
+/** The same between the two in the other order. */
+export function backwards({ kind, name, change, fields }: ObjectChange): ObjectChange {
   const swapped = fields.map(({ path, before, after }) => ({ path, before: after, after: before }));
   return { kind, name, change: OPPOSITES[change], fields: swapped };
 }
