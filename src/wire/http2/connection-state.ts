@@ -12,6 +12,7 @@ import { FrameWriter } from "./frame-writer.js";
 import type { Http2Limits } from "./limits.js";
 import { OutputBuffer } from "./output-buffer.js";
 import { ReceivedSettings } from "./peer-settings.js";
+import { Priorities } from "./priorities.js";
 import { ReceiveWindows } from "./receive-windows.js";
 import type { Http2Refusal, RefusalReason, StreamRefusal } from "./refusal.js";
 import { SendWindows } from "./send-windows.js";
@@ -30,6 +31,7 @@ export class ConnectionState {
   readonly budgets: FloodBudgets;
   readonly receiveWindows: ReceiveWindows;
   readonly sendWindows = new SendWindows();
+  readonly priorities = new Priorities(this);
   refusal: Http2Refusal | null = null;
   /** Streams above it are none of ours: our GOAWAY said so. */
   lastAcceptedId = MAX_WINDOW;

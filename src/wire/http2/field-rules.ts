@@ -4,7 +4,7 @@
  */
 
 /** `invalid` is not a token in lower case; `connection` concerns one hop and is malformed; `dropped` is such a field of HTTP/1 that harms nobody. */
-export type FieldKind = "plain" | "invalid" | "connection" | "dropped" | "te" | "host" | "content-length" | "cookie";
+export type FieldKind = "plain" | "invalid" | "connection" | "dropped" | "te" | "host" | "content-length" | "cookie" | "priority";
 
 /** RFC 9110 §5.6.2 without upper case (RFC 9113 §8.2.1). */
 const LOWER_CASE_TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
@@ -25,6 +25,7 @@ const remembered = new Map<string, FieldKind>([
   ["host", "host"],
   ["content-length", "content-length"],
   ["cookie", "cookie"],
+  ["priority", "priority"],
 ]);
 
 /** RFC 9110 §6.5.1: framing, routing, content and authentication fields mean nothing after the content. */

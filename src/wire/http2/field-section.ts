@@ -23,6 +23,8 @@ export class FieldSection {
   host: string | null = null;
   contentLength = -1;
   acceptsTrailers = false;
+  /** Passed on, too. */
+  priority: string | null = null;
   /** The array that was read, with the regular fields alone. */
   headers: string[] = [];
 
@@ -54,6 +56,7 @@ export class FieldSection {
     this.host = null;
     this.contentLength = -1;
     this.acceptsTrailers = false;
+    this.priority = null;
     this.headers = fields;
     this.#kind = kind;
     this.#kept = 0;
@@ -122,6 +125,7 @@ export class FieldSection {
     else if (name === "cookie") this.#cookie(value);
     else if (name === "te") this.#te(value);
     else if (name === "host") this.#host(value);
+    else if (name === "priority") this.#priority(value);
   }
 
   #contentLength(value: string): void {
@@ -145,6 +149,11 @@ export class FieldSection {
   #te(value: string): void {
     if (value === "trailers") this.acceptsTrailers = true;
     else this.refusal = "bad-te";
+  }
+
+  #priority(value: string): void {
+    this.priority = this.priority === null ? value : `${this.priority}, ${value}`;
+    this.#keep("priority", value);
   }
 
   #host(value: string): void {

@@ -3,7 +3,7 @@
  * frames of unknown types are skipped; of all others, what has come is kept until the frame is whole.
  */
 import type { FrameHeader } from "./frame-types.js";
-import { CONTINUATION, DATA, FRAME_HEADER_BYTES, PUSH_PROMISE, readUint31 } from "./frame-types.js";
+import { CONTINUATION, DATA, FRAME_HEADER_BYTES, PRIORITY_UPDATE, PUSH_PROMISE, readUint31 } from "./frame-types.js";
 
 export interface FrameSink {
   /** A header has come. False: the connection is over, nothing more is read. */
@@ -115,5 +115,5 @@ export class FrameReader implements FrameHeader {
 }
 
 function isKnown(type: number): boolean {
-  return type <= CONTINUATION && type !== PUSH_PROMISE;
+  return (type <= CONTINUATION && type !== PUSH_PROMISE) || type === PRIORITY_UPDATE;
 }

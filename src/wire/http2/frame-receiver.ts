@@ -33,7 +33,7 @@ export class FrameReceiver implements FrameSink {
     if (refusal !== null) this.#state.refuse(refusal.errorCode, refusal.reason);
     if (this.#state.refusal !== null) return false;
     if (type === frame.DATA) this.#data.begin(header);
-    else if (type > frame.CONTINUATION) this.#state.spend("unknown-frames");
+    else if (type > frame.CONTINUATION && type !== frame.PRIORITY_UPDATE) this.#state.spend("unknown-frames");
     return this.#canGoOn();
   }
 
@@ -67,6 +67,9 @@ export class FrameReceiver implements FrameSink {
         break;
       case frame.WINDOW_UPDATE:
         this.#windowUpdate(header, frame.readUint31(bytes, start));
+        break;
+      case frame.PRIORITY_UPDATE:
+        if (this.#state.spend("priority-flood")) this.#state.priorities.update(bytes, start, end);
     }
     return this.#canGoOn();
   }
@@ -92,7 +95,7 @@ export class FrameReceiver implements FrameSink {
     this.#state.refuse(PROTOCOL_ERROR, reason);
   }
 
-  /** Priorities are not honoured, but what nobody can mean is refused as it always was. */
+  /** Dependencies are not honoured (RFC 9218 took their place), but what nobody can mean is refused as it always was. */
   #priority({ streamId }: FrameHeader, dependency: number): void {
     if (!this.#state.spend("priority-flood") || dependency !== streamId) return;
     const stream = this.#state.streams.get(streamId);

@@ -39,6 +39,7 @@ function hasRightStreamId({ streamId, type }: FrameHeader): boolean {
     case frame.SETTINGS:
     case frame.PING:
     case frame.GOAWAY:
+    case frame.PRIORITY_UPDATE:
       return streamId === 0;
     default:
       return true;
@@ -55,6 +56,8 @@ function hasRightLength({ flags, length, type }: FrameHeader): boolean {
       return (flags & frame.ACK) === 0 ? length % 6 === 0 : length === 0;
     case frame.GOAWAY:
       return length >= 8;
+    case frame.PRIORITY_UPDATE:
+      return length >= 4;
     default: {
       const exact = EXACT_BYTES.get(type);
       return exact === undefined || length === exact;

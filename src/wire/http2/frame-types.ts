@@ -9,6 +9,8 @@ export const PING = 0x6;
 export const GOAWAY = 0x7;
 export const WINDOW_UPDATE = 0x8;
 export const CONTINUATION = 0x9;
+/** RFC 9218 §7.1. */
+export const PRIORITY_UPDATE = 0x10;
 
 export const ACK = 0x1;
 export const END_STREAM = 0x1;

@@ -146,6 +146,7 @@ export class HeadReceiver {
     const stream = this.#openStream();
     // §8.5: what follows CONNECT is no content.
     stream.expectedBytes = head.method === "CONNECT" ? UNKNOWN_LENGTH : head.bodyLength;
+    this.#state.priorities.opened(stream, section.priority);
     this.#state.events.onRequest(stream, head, this.#isEnd);
   }
 

@@ -42,6 +42,7 @@ export class ReceivedSettings implements PeerSettings {
   allowsExtendedConnect = false;
   isKnown = false;
   readonly #mayPush: boolean;
+  #noOldPriorities = 0;
 
   /** @param mayPush the peer is a client, which may say that it takes pushes */
   constructor(mayPush: boolean) {
@@ -51,12 +52,12 @@ export class ReceivedSettings implements PeerSettings {
   /** Takes the payload of a frame, in order. An error code, or null. */
   apply(bytes: Uint8Array, start: number, end: number): number | null {
     if (!this.isKnown) this.maxConcurrentStreams = Number.POSITIVE_INFINITY;
-    this.isKnown = true;
     for (let at = start; at < end; at += SETTING_BYTES) {
       const identifier = ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
       const errorCode = this.#set(identifier, readUint32(bytes, at + 2));
       if (errorCode !== null) return errorCode;
     }
+    this.isKnown = true;
     return null;
   }
 
@@ -81,10 +82,17 @@ export class ReceivedSettings implements PeerSettings {
       case ENABLE_CONNECT_PROTOCOL:
         return this.#setExtendedConnect(value);
       case NO_RFC7540_PRIORITIES:
-        return value <= 1 ? null : PROTOCOL_ERROR;
+        return this.#setPriorities(value);
       default:
         return null;
     }
+  }
+
+  /** RFC 9218 §2.1: 0 or 1, and for good with the first SETTINGS. */
+  #setPriorities(value: number): number | null {
+    if (value > 1 || (this.isKnown && value !== this.#noOldPriorities)) return PROTOCOL_ERROR;
+    this.#noOldPriorities = value;
+    return null;
   }
 
   /** RFC 8441 §3: what was allowed cannot be taken back. */

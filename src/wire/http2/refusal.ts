@@ -32,6 +32,7 @@ export type FramingReason =
   | "window-overflow"
   | "window-exceeded"
   | "go-away-increased"
+  | "bad-priority-update"
   | "hpack";
 
 /** The peer makes work out of proportion (RFC 9113 §10.5). */

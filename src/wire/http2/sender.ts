@@ -58,6 +58,10 @@ export class Sender {
   data(stream: Http2Stream, data: Uint8Array, isEnd: boolean): number {
     if (!this.#canSend(stream)) return data.length;
     if (!stream.isHeadSent || stream.isBlocked) return 0;
+    if (data.length > 0 && this.#state.sendWindows.isBehind(stream)) {
+      this.#state.sendWindows.block(stream);
+      return 0;
+    }
     const taken = Math.min(data.length, this.#room(stream));
     this.#frames(stream, taken === data.length ? data : data.subarray(0, taken), isEnd && taken === data.length);
     if (taken < data.length) this.#state.sendWindows.block(stream);
@@ -65,14 +69,15 @@ export class Sender {
     return taken;
   }
 
-  /** Lets blocked streams write, one frame each in turn, while there is room. */
+  /** Lets blocked streams write, one frame at a time, while there is room. */
   offerRoom(): void {
     const { events, sendWindows } = this.#state;
     while (this.#state.refusal === null && this.#hasRoom()) {
       const stream = sendWindows.unblockNext();
-      if (stream === null) return;
+      if (stream === null) break;
       events.onWritable(stream);
     }
+    sendWindows.endTurn();
   }
 
   #canSend(stream: Http2Stream): boolean {

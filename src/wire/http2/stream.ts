@@ -4,6 +4,7 @@
  */
 
 import type { GrowingWindow } from "./growing-window.js";
+import { DEFAULT_URGENCY } from "./priority-field.js";
 
 /** A received head without content-length. */
 export const UNKNOWN_LENGTH = -1;
@@ -53,6 +54,10 @@ export class Http2Stream {
   /** How large its window for the peer is to be; null until it has been renewed once. */
   receiveSize: GrowingWindow | null = null;
 
+  /** Of what we send (RFC 9218), 0 to 7. */
+  urgency = DEFAULT_URGENCY;
+  /** The peer has said that it wants it whole, before those that come after it. */
+  isSequential = false;
   /** The next stream in the queue of those that want to send. */
   next: Http2Stream | null = null;
   /** In that queue. A blocked stream that is not has to wait for its window. */
