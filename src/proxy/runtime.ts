@@ -2,7 +2,7 @@
  * What the proxy runs on: one snapshot with everything prebuilt from it (route tables, filter chains, pickers). Built
  * by control/runtime-builder.ts, swapped as a whole; an exchange keeps the runtime it started with.
  */
-import type { Picker } from "../engine/model/endpoint.js";
+import type { AttemptFeedback, Picker } from "../engine/model/endpoint.js";
 import type { ListenerSpec, RouteSpec, ServiceSpec, Snapshot } from "../engine/model/snapshot.js";
 import type { RetryBudget } from "../engine/resilience/retry-budget.js";
 import type { RouteTable } from "../engine/routing/route-table.js";
@@ -33,11 +33,14 @@ export interface RouteRuntime {
 export interface BackendRuntime {
   readonly service: ServiceRuntime;
   readonly weight: number;
+  /** Of the backend's subset; one object per service and subset. */
+  readonly picker: Picker;
 }
 
 export interface ServiceRuntime {
   readonly spec: ServiceSpec;
-  readonly picker: Picker;
+  /** Null when nothing is to be learnt from attempts. */
+  readonly feedback: AttemptFeedback | null;
   /** Survives snapshots, like the endpoints. */
   readonly retryBudget: RetryBudget;
 }

@@ -1,5 +1,6 @@
 /** An endpoint as the data plane holds it: its address, how to reach it, and the few numbers that pickers read. */
 
+import type { ErrorCode } from "./errors.js";
 import type { UpstreamHttp2Spec } from "./snapshot.js";
 
 /** `negotiated`: the service chooses by ALPN. */
@@ -23,35 +24,128 @@ export interface UpstreamTarget {
   readonly maxWebSockets: number;
 }
 
-/** State that survives reloads, keyed by `id` within its service. */
+/** What a source says about an endpoint. */
+export interface EndpointTraits {
+  readonly weight: number;
+  readonly zone: string;
+  readonly priority: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/**
+ * State that survives reloads, keyed by `id` within its service. Whoever changes a fact about whether it may take traffic
+ * says so with `set.touch()`: pickers are rebuilt then, and read nothing but `inFlight` and `latency` in between. Times are
+ * those of `performance.now()`.
+ */
 export class Endpoint {
   /** `host:port`, as shown to people. */
   readonly id: string;
   readonly target: UpstreamTarget;
+  /** All endpoints of its service. */
+  readonly set: EndpointSet;
   /** ≥ 0; 0 takes no traffic. */
   weight: number;
   zone: string;
+  /** 0 is asked first; others take over what those before cannot. */
+  priority: number;
   labels: Readonly<Record<string, string>>;
   /** Attempts under way in this worker. */
   inFlight: number;
+  /** What health checks say. */
+  isHealthy: boolean;
+  /** Takes no new requests while others can. */
+  isDraining: boolean;
+  /** Taken out by outlier ejection or its circuit until then; 0: not. */
+  ejectedUntil: number;
+  /** It asked to be left alone until then (Retry-After); 0: not. */
+  pausedUntil: number;
+  /** Began to take traffic then, for slow start; 0: as long as we know. */
+  startedAt: number;
+  /** Milliseconds to the head of an answer, as the last ones say (latency.ts of balancing); 0: not known. */
+  latency: number;
+  /** When `latency` was learnt. */
+  latencyAt: number;
 
-  constructor(id: string, target: UpstreamTarget, weight: number, zone: string, labels: Readonly<Record<string, string>>) {
+  constructor(id: string, target: UpstreamTarget, traits: EndpointTraits, set: EndpointSet = new EndpointSet()) {
     this.id = id;
     this.target = target;
-    this.weight = weight;
-    this.zone = zone;
-    this.labels = labels;
+    this.set = set;
+    this.weight = traits.weight;
+    this.zone = traits.zone;
+    this.priority = traits.priority;
+    this.labels = traits.labels;
     this.inFlight = 0;
+    this.isHealthy = true;
+    this.isDraining = false;
+    this.ejectedUntil = 0;
+    this.pausedUntil = 0;
+    this.startedAt = 0;
+    this.latency = 0;
+    this.latencyAt = 0;
   }
 }
 
-/** A synchronous choice from current state. Pure: randomness comes in as a number. */
-export interface Picker {
+/** The endpoints of one service in this worker. One object per service, whatever reloads and sources do to its content. */
+export class EndpointSet {
+  endpoints: readonly Endpoint[] = [];
+  /** Raised by every change of a fact that pickers prebuild on. */
+  generation = 0;
+  /** Raised when endpoints come or go, or their weights, zones, priorities or labels change. */
+  layout = 0;
+  /** Attempts under way in this worker, those on endpoints that are no longer listed included. */
+  inFlight = 0;
+  /** Mean milliseconds to the head of an answer, over all endpoints; 0: not known. */
+  latency = 0;
+
+  /** A fact about an endpoint has changed: health, draining, ejection, pause. Cheap; the next pick does the work. */
+  touch(): void {
+    this.generation++;
+  }
+
+  /** The list, or what a source says about one of them, has changed. */
+  replace(endpoints: readonly Endpoint[]): void {
+    this.endpoints = endpoints;
+    this.layout++;
+    this.generation++;
+  }
+}
+
+/** What a pick needs. One object serves all picks of a process: whoever picks fills it in first. */
+export class PickRequest {
+  /** `performance.now()`. */
+  now = 0;
+  /** 0 ≤ random < 1. */
+  random = 0;
+  /** 32 bits, unsigned, of the request's hash key; read by ringHash and maglev only. */
+  hash = 0;
   /**
-   * @param random 0 ≤ random < 1
-   * @param tried null for a first attempt; later the endpoints of those before, in order: none of them when another can
-   *   take traffic, else not the last one, else the only one there is
-   * @returns null when no endpoint can take traffic
+   * Null for a first attempt; later the endpoints of those before, in order: none of them when another can take traffic,
+   * else not the last one, else the only one there is.
    */
-  pick(random: number, tried: readonly Endpoint[] | null): Endpoint | null;
+  tried: readonly Endpoint[] | null = null;
+}
+
+/** A synchronous choice from current state. Pure: time and randomness come in as numbers. */
+export interface Picker {
+  /** @returns null when no endpoint can take traffic */
+  pick(request: PickRequest): Endpoint | null;
+}
+
+/** What became of an attempt. One object serves all attempts of a process: whoever is told copies what it keeps. */
+export class AttemptResult {
+  endpoint: Endpoint | null = null;
+  /** Of the answer's head; 0: it failed. */
+  status = 0;
+  /** Why it failed; "": it did not. */
+  code: ErrorCode | "" = "";
+  /** From its start to the head or the failure. */
+  elapsedMs = 0;
+  /** What the service asks for with Retry-After; 0: nothing. Only ever with 429 and 503. */
+  retryAfterMs = 0;
+  now = 0;
+}
+
+/** Learns from attempts: when an answer's head is here, or when there will be none. Aborts by the client are not reported. */
+export interface AttemptFeedback {
+  note(result: AttemptResult): void;
 }

@@ -10,6 +10,8 @@ export interface Snapshot {
   readonly listeners: readonly ListenerSpec[];
   readonly routes: readonly RouteSpec[];
   readonly services: readonly ServiceSpec[];
+  /** Where this gateway runs; "": unknown, all zones are alike. */
+  readonly zone: string;
   readonly jwtProviders: readonly JwtProviderSpec[];
   readonly limits: LimitsSpec;
   readonly telemetry: TelemetrySpec;
@@ -191,8 +193,16 @@ export interface FilterSpec {
 
 export interface BackendSpec {
   readonly service: string;
+  /** Only endpoints with all of these labels; null: all of the service. */
+  readonly subset: SubsetSpec | null;
   /** ≥ 0; share of the sum of the route's weights. All zero: 503, as in the Gateway API. */
   readonly weight: number;
+}
+
+export interface SubsetSpec {
+  readonly labels: Readonly<Record<string, string>>;
+  /** What takes the requests when no endpoint has the labels: nothing (503), or all endpoints of the service. */
+  readonly fallback: "none" | "all";
 }
 
 export interface RouteTimeouts {
@@ -236,7 +246,7 @@ export interface ServiceSpec {
   /** Only for `https` and `h2`. */
   readonly tls: UpstreamTlsSpec | null;
   readonly http2: UpstreamHttp2Spec;
-  readonly balance: { readonly algorithm: BalanceAlgorithm };
+  readonly balance: BalanceSpec;
   readonly connectTimeoutMs: number;
   /** Idle pooled connections are closed after this. */
   readonly keepAliveMs: number;
@@ -252,7 +262,39 @@ export interface ServiceSpec {
   readonly maxWebSockets: number;
 }
 
-export type BalanceAlgorithm = "roundRobin" | "leastRequest" | "random";
+export type BalanceAlgorithm = "roundRobin" | "leastRequest" | "ewma" | "ringHash" | "maglev" | "random";
+
+export interface BalanceSpec {
+  readonly algorithm: BalanceAlgorithm;
+  /** Null for algorithms that do not hash. */
+  readonly hashOn: HashOnSpec | null;
+  /** Attempts under way that an endpoint may have, of its share by weight, before a hashed request goes to the next one; 0: unlimited. */
+  readonly maxLoadPercent: number;
+  /** Endpoints in the gateway's own zone come first, if it has one. */
+  readonly prefersLocalZone: boolean;
+  /** A new endpoint gets its full weight after this; 0: at once. */
+  readonly slowStartMs: number;
+  /** Below this share of healthy endpoints all of them are used; 0: never. */
+  readonly panicThresholdPercent: number;
+  readonly retryAfter: RetryAfterSpec;
+}
+
+/** Which part of a request decides. */
+export interface HashOnSpec {
+  readonly type: "header" | "cookie" | "claim" | "address" | "path";
+  /** Of the header (lower case), the cookie or the claim; "" for the others. */
+  readonly name: string;
+  /** What decides when the request has no such part. */
+  readonly fallback: "random" | "address" | "path";
+}
+
+/** Endpoints that ask for a pause get it. */
+export interface RetryAfterSpec {
+  /** Statuses with which they may ask. */
+  readonly on: readonly (429 | 503)[];
+  /** Longer pauses become this; 0: none are given. */
+  readonly maxMs: number;
+}
 
 export interface EndpointSpec {
   /** Host name or IP literal (IPv6 without brackets). */
@@ -260,6 +302,8 @@ export interface EndpointSpec {
   readonly port: number;
   readonly weight: number;
   readonly zone: string;
+  /** 0 is asked first. */
+  readonly priority: number;
   readonly labels: Readonly<Record<string, string>>;
 }
 
