@@ -23,6 +23,7 @@ import type {
   WireSpec,
 } from "../engine/model/snapshot.js";
 import { parseDuration, parseSize } from "../engine/model/units.js";
+import { compileBalance, compileSubset } from "./compile-balance.js";
 import { deepFreeze } from "./deep-freeze.js";
 import type { Materials } from "./materials.js";
 import type { DocumentPath } from "./problems.js";
@@ -54,6 +55,7 @@ export function compile(input: CompileInput): Compiled {
     listeners: document.listeners.map((listener, index) => compileListener(listener, ["listeners", index], input)),
     routes: document.routes.map(compileRoute),
     services: document.services.map((service, index) => compileService(service, ["services", index], input)),
+    zone: document.zone,
     jwtProviders: document.providers.jwt.map((provider, index) => compileProvider(provider, ["providers", "jwt", index], input)),
     limits: { store: document.limits.store, maxKeys: document.limits.maxKeys },
     telemetry: compileTelemetry(input),
@@ -194,7 +196,7 @@ function compileRoute(route: CompleteRoute): RouteSpec {
     hostnames: lowerCase(route.hostnames),
     match: route.match.map(compileMatch),
     filters: route.filters.map((entry) => filterOf(entry) as { type: string; config: unknown }),
-    backends: route.backends.map(({ service, weight }): BackendSpec => ({ service, weight })),
+    backends: route.backends.map((backend): BackendSpec => ({ service: backend.service, subset: compileSubset(backend), weight: backend.weight })),
     timeouts: { requestMs: milliseconds(route.timeouts.request), backendRequestMs: milliseconds(route.timeouts.backendRequest) },
     retry: compileRetry(route.retry),
   };
@@ -240,12 +242,12 @@ function compileService(service: Service, path: DocumentPath, { materials }: Com
   return {
     name: service.name,
     endpoints: service.endpoints.static.map(
-      ({ address: hostAndPort, weight, zone, labels }): EndpointSpec => ({ ...address(hostAndPort), weight, zone, labels }),
+      ({ address: hostAndPort, weight, zone, priority, labels }): EndpointSpec => ({ ...address(hostAndPort), weight, zone, priority, labels }),
     ),
     protocol: service.protocol,
     tls: service.protocol === "https" || service.protocol === "h2" ? tls : null,
     http2: compileServiceHttp2(service.http2 ?? SERVICE_HTTP2_DEFAULTS),
-    balance: { algorithm: service.balance.algorithm },
+    balance: compileBalance(service.balance),
     connectTimeoutMs: milliseconds(service.timeouts.connect),
     keepAliveMs: milliseconds(service.timeouts.keepAlive),
     connectionAgeMs: milliseconds(service.timeouts.connectionAge),

@@ -21,7 +21,7 @@ export interface DocumentIdentity {
 }
 
 export type ListKind = "listeners" | "routes" | "services" | "providers.jwt";
-export type BlockKind = "limits" | "telemetry" | "admin" | "workers" | "drain";
+export type BlockKind = "zone" | "limits" | "telemetry" | "admin" | "workers" | "drain";
 
 export function versionOf({ lists, blocks, routeOrder }: DocumentIdentity): string {
   const sorted = Object.fromEntries(Object.entries(lists).map(([kind, objects]) => [kind, [...objects].sort(byName)]));
@@ -44,6 +44,7 @@ export function identityOf(content: Omit<Snapshot, "version">, { document, mater
     lists: { listeners, routes, services: content.services, "providers.jwt": content.jwtProviders },
     // `auto` and not the number it stands for here; paths as written and not where they lead here.
     blocks: {
+      zone: content.zone,
       limits: content.limits,
       telemetry: document.telemetry,
       admin: { ...content.admin, socketPath: document.admin.socket ?? "" },

@@ -1,15 +1,18 @@
 /**
- * Prebuilds everything the request path reads from a snapshot: route tables, filter chains, pickers. Endpoints and
- * retry budgets outlive snapshots, so that a reload forgets neither load nor failures.
+ * Prebuilds everything the request path reads from a snapshot: route tables, filter chains, pickers. Endpoints,
+ * pickers and retry budgets outlive snapshots, so that a reload forgets neither load nor failures, and no ring is built twice.
  */
+import { performance } from "node:perf_hooks";
 import { createEndpointRegistry } from "../engine/balancing/endpoint-registry.js";
-import { createPicker } from "../engine/balancing/picker.js";
+import { createBalanceFeedback } from "../engine/balancing/feedback.js";
+import { createPickerCache } from "../engine/balancing/picker-cache.js";
 import type { Endpoint } from "../engine/model/endpoint.js";
-import type { ListenerSpec, RouteSpec, ServiceSpec, Snapshot } from "../engine/model/snapshot.js";
+import type { BackendSpec, ListenerSpec, RouteSpec, ServiceSpec, Snapshot } from "../engine/model/snapshot.js";
 import { createRetryBudget, type RetryBudget } from "../engine/resilience/retry-budget.js";
 import { compileRoutes } from "../engine/routing/compile-routes.js";
 import { createFilters, type FilterPorts } from "../filters/registry.js";
-import type { ListenerRuntime, RouteRuntime, Runtime, ServiceRuntime } from "../proxy/runtime.js";
+import { createHashKey } from "../proxy/hash-key.js";
+import type { BackendRuntime, ListenerRuntime, RouteRuntime, Runtime, ServiceRuntime } from "../proxy/runtime.js";
 import { createTrustedPeers } from "../proxy/trusted-peers.js";
 
 export interface RuntimeBuilder {
@@ -20,23 +23,39 @@ export interface RuntimeBuilder {
 
 export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
   const endpoints = createEndpointRegistry();
+  const pickers = createPickerCache();
   const budgets = new Map<string, RetryBudget>();
 
   function buildService(spec: ServiceSpec): ServiceRuntime {
     const retryBudget = budgets.get(spec.name) ?? createRetryBudget();
     budgets.set(spec.name, retryBudget);
-    return { spec, picker: createPicker(spec.balance.algorithm, endpoints.reconcile(spec)), retryBudget };
+    const { hashOn } = spec.balance;
+    return {
+      spec,
+      endpoints: endpoints.reconcile(spec, performance.now()),
+      hashKey: hashOn === null ? null : createHashKey(hashOn),
+      feedback: createBalanceFeedback(spec.balance),
+      retryBudget,
+    };
   }
 
   return {
     build(snapshot) {
+      // First what may refuse the snapshot: endpoints are changed in place, and then it is too late to refuse.
+      const filters = snapshot.routes.map((spec) => buildFilters(spec, snapshot, ports));
       const services = new Map(snapshot.services.map((spec) => [spec.name, buildService(spec)]));
       endpoints.retainServices(new Set(services.keys()));
       for (const name of budgets.keys()) if (!services.has(name)) budgets.delete(name);
+      const picker = pickers.forSnapshot();
+      const backend = ({ service: name, subset, weight }: BackendSpec): BackendRuntime => {
+        // The compiler has checked that every service exists.
+        const service = services.get(name) as ServiceRuntime;
+        return { service, weight, picker: picker(service.endpoints, { balance: service.spec.balance, subset, zone: snapshot.zone }) };
+      };
       return Object.freeze({
         snapshot,
         listeners: new Map(snapshot.listeners.map((spec) => [spec.name, buildListener(spec, snapshot)])),
-        routes: snapshot.routes.map((spec) => buildRoute(spec, snapshot, services, ports)),
+        routes: snapshot.routes.map((spec, index) => ({ ...(filters[index] as RouteFilters), spec, backends: spec.backends.map(backend) })),
       });
     },
     endpointsOf: (service) => endpoints.endpointsOf(service),
@@ -47,13 +66,12 @@ function buildListener(spec: ListenerSpec, snapshot: Snapshot): ListenerRuntime 
   return { spec, table: compileRoutes(snapshot.routes, spec.name), trustedPeers: createTrustedPeers(spec.trustedProxies) };
 }
 
-function buildRoute(spec: RouteSpec, snapshot: Snapshot, services: ReadonlyMap<string, ServiceRuntime>, ports: FilterPorts): RouteRuntime {
+type RouteFilters = Pick<RouteRuntime, "requestFilters" | "responseFilters">;
+
+function buildFilters(spec: RouteSpec, snapshot: Snapshot, ports: FilterPorts): RouteFilters {
   const filters = createFilters(spec.filters, { ...ports, routeName: spec.name, jwtProviders: snapshot.jwtProviders });
   return {
-    spec,
     requestFilters: filters.filter((filter) => filter.onRequest !== undefined),
     responseFilters: filters.filter((filter) => filter.onResponse !== undefined),
-    // The compiler has checked that every service exists.
-    backends: spec.backends.map(({ service, weight }) => ({ service: services.get(service) as ServiceRuntime, weight })),
   };
 }

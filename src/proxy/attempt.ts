@@ -1,12 +1,19 @@
 /**
- * One try of an exchange against one endpoint: forwards what the connector reports to the exchange and keeps the
- * endpoint's count of attempts under way exact, whatever ends it.
+ * One try of an exchange against one endpoint: forwards what the connector reports to the exchange, keeps the endpoint's
+ * count of attempts under way exact, whatever ends it, and tells those who learn from attempts how it went.
  */
-import type { Endpoint } from "../engine/model/endpoint.js";
+import { performance } from "node:perf_hooks";
+import { type AttemptFeedback, AttemptResult, type Endpoint } from "../engine/model/endpoint.js";
 import type { ErrorCode } from "../engine/model/errors.js";
 import type { HeaderList } from "../engine/model/request.js";
 import type { Connector, UpstreamCall, UpstreamHandler, UpstreamRequest } from "./ports.js";
+import { retryAfterMs } from "./retry-after.js";
 import type { UpstreamWebSocket } from "./web-socket-ports.js";
+
+/** One for all: it is read before the next one is told. */
+const result = new AttemptResult();
+const SWITCHING_PROTOCOLS = 101;
+const NO_HEADERS: readonly string[] = [];
 
 /** What the exchange does with an attempt's news. */
 export interface AttemptOwner {
@@ -24,6 +31,9 @@ export interface AttemptOwner {
 
 export class Attempt implements UpstreamHandler {
   readonly endpoint: Endpoint;
+  /** Null when nobody learns from it; then no clock is read either. */
+  readonly #feedback: AttemptFeedback | null;
+  #startedAt = 0;
   #owner: AttemptOwner;
   #call: UpstreamCall | null = null;
   /** A connection carries it: whatever happens now, the service may have seen the request. */
@@ -31,13 +41,16 @@ export class Attempt implements UpstreamHandler {
   #isOver = false;
   #wasConnectedEarly = false;
 
-  constructor(owner: AttemptOwner, endpoint: Endpoint) {
+  constructor(owner: AttemptOwner, endpoint: Endpoint, feedback: AttemptFeedback | null) {
     this.#owner = owner;
     this.endpoint = endpoint;
+    this.#feedback = feedback;
   }
 
   start(connector: Connector, request: UpstreamRequest): void {
     this.endpoint.inFlight++;
+    this.endpoint.set.inFlight++;
+    if (this.#feedback !== null) this.#startedAt = performance.now();
     const call = connector.start(this.endpoint.target, request, this);
     this.#call = call;
     // A pooled connection connects inside start(), before there is a call to write to.
@@ -66,6 +79,7 @@ export class Attempt implements UpstreamHandler {
   giveUp(code: ErrorCode, detail: string): void {
     if (!this.#over()) return;
     this.#call?.abort();
+    this.#tell(0, code, NO_HEADERS);
     this.#owner.attemptError(code, detail);
   }
 
@@ -85,6 +99,7 @@ export class Attempt implements UpstreamHandler {
   }
 
   onHead(status: number, headers: HeaderList, bodyLength: number): void {
+    this.#tell(status, "", headers);
     // Response filters run in here: a throw must end this exchange, not the worker.
     try {
       this.#owner.attemptHead(status, headers, bodyLength);
@@ -108,6 +123,7 @@ export class Attempt implements UpstreamHandler {
   /** The attempt goes on for as long as the WebSocket: its endpoint is in use. */
   onUpgrade(headers: HeaderList, socket: UpstreamWebSocket): void {
     if (this.#isOver) return socket.abort();
+    this.#tell(SWITCHING_PROTOCOLS, "", headers);
     try {
       this.#owner.attemptUpgrade(headers, socket);
     } catch (error) {
@@ -117,17 +133,31 @@ export class Attempt implements UpstreamHandler {
   }
 
   onError(code: ErrorCode, detail: string): void {
-    if (this.#over()) this.#owner.attemptError(code, detail);
+    if (!this.#over()) return;
+    this.#tell(0, code, NO_HEADERS);
+    this.#owner.attemptError(code, detail);
   }
 
   onDrain(): void {
     this.#owner.attemptDrain();
   }
 
+  #tell(status: number, code: ErrorCode | "", headers: readonly string[]): void {
+    if (this.#feedback === null) return;
+    result.endpoint = this.endpoint;
+    result.status = status;
+    result.code = code;
+    result.now = performance.now();
+    result.elapsedMs = result.now - this.#startedAt;
+    result.retryAfterMs = retryAfterMs(status, headers);
+    this.#feedback.note(result);
+  }
+
   #over(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
     this.endpoint.inFlight--;
+    this.endpoint.set.inFlight--;
     return true;
   }
 }

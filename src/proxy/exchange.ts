@@ -23,7 +23,8 @@ import type { Gateway } from "./gateway.js";
 import { localReply } from "./local-reply.js";
 import type { BodyTransform, Downstream, DownstreamHandler, ExchangeRecord, Reply, UpstreamCall } from "./ports.js";
 import { RequestBody } from "./request-body.js";
-import type { ListenerRuntime, RouteRuntime, Runtime, ServiceRuntime } from "./runtime.js";
+import { pickEndpoint, pickOccasion } from "./pick-endpoint.js";
+import type { BackendRuntime, ListenerRuntime, RouteRuntime, Runtime } from "./runtime.js";
 import { upstreamRequest } from "./upstream-request.js";
 import type { UpstreamWebSocket } from "./web-socket-ports.js";
 import { type RelayOwner, WebSocketRelay } from "./web-socket-relay.js";
@@ -42,7 +43,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
   readonly #downstream: Downstream;
   #phase: Phase = "accept";
   #route: RouteRuntime | null = null;
-  #service: ServiceRuntime | null = null;
+  #backend: BackendRuntime | null = null;
   #lastEndpoint: Endpoint | null = null;
   #attempt: Attempt | null = null;
   /** Null for requests without a body. */
@@ -102,7 +103,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
   }
 
   get serviceName(): string {
-    return this.#service === null ? "" : this.#service.spec.name;
+    return this.#backend === null ? "" : this.#backend.service.spec.name;
   }
 
   get endpoint(): string {
@@ -198,22 +199,23 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     const backends = (this.#route as RouteRuntime).backends;
     const backend = backends[chooseBackend(backends, Math.random())];
     if (backend === undefined) return this.fail("no-healthy-endpoint", "the route has no backend with weight");
-    this.#service = backend.service;
+    this.#backend = backend;
     noteRequest(backend.service.retryBudget, this.startedAt);
     if (this.#body !== null) this.#downstream.wantBody?.();
-    const endpoint = backend.service.picker.pick(Math.random(), null);
+    const now = performance.now();
+    const endpoint = pickEndpoint(this, backend, pickOccasion(now, null));
     if (endpoint === null) return this.fail("no-healthy-endpoint", "no endpoint can take traffic");
-    this.#startAttempt(endpoint, false);
+    this.#startAttempt(endpoint, false, now);
   }
 
-  #startAttempt(endpoint: Endpoint, isRepetition: boolean): void {
+  #startAttempt(endpoint: Endpoint, isRepetition: boolean, now = performance.now()): void {
     this.#phase = "attempt";
     this.#isRepetition = isRepetition;
     this.attempts++;
     this.#lastEndpoint = endpoint;
-    this.attemptStartedAt = performance.now();
+    this.attemptStartedAt = now;
     this.#startClock((this.#route as RouteRuntime).spec.timeouts);
-    const attempt = new Attempt(this, endpoint);
+    const attempt = new Attempt(this, endpoint, (this.#backend as BackendRuntime).service.feedback);
     this.#attempt = attempt;
     // HTTP/2 can tell that a request was not looked at: then it may be repeated whatever its method is.
     if (endpoint.target.version !== "http1") this.#body?.keepSent();
@@ -284,12 +286,13 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
   #nextEndpoint(mayRepeat: boolean): Endpoint | null {
     this.#phase = "pick";
     const { retry } = (this.#route as RouteRuntime).spec;
-    const { picker, retryBudget } = this.#service as ServiceRuntime;
+    const backend = this.#backend as BackendRuntime;
+    const now = performance.now();
     if ((this.#tried?.length ?? 0) >= retry.attempts || !mayRepeat) return null;
-    if (!tryRetry(retryBudget, performance.now(), retry)) return null;
+    if (!tryRetry(backend.service.retryBudget, now, retry)) return null;
     this.#tried ??= [];
     this.#tried.push(this.#lastEndpoint as Endpoint);
-    return picker.pick(Math.random(), this.#tried);
+    return pickEndpoint(this, backend, pickOccasion(now, this.#tried));
   }
 
   /** True: another endpoint is asked as soon as this answer is out of the way. */

@@ -2,10 +2,11 @@
  * What the proxy runs on: one snapshot with everything prebuilt from it (route tables, filter chains, pickers). Built
  * by control/runtime-builder.ts, swapped as a whole; an exchange keeps the runtime it started with.
  */
-import type { AttemptFeedback, Picker } from "../engine/model/endpoint.js";
+import type { AttemptFeedback, EndpointSet, Picker } from "../engine/model/endpoint.js";
 import type { ListenerSpec, RouteSpec, ServiceSpec, Snapshot } from "../engine/model/snapshot.js";
 import type { RetryBudget } from "../engine/resilience/retry-budget.js";
 import type { RouteTable } from "../engine/routing/route-table.js";
+import type { HashKey } from "./hash-key.js";
 import type { Filter } from "./ports.js";
 import type { TrustedPeers } from "./trusted-peers.js";
 
@@ -39,6 +40,10 @@ export interface BackendRuntime {
 
 export interface ServiceRuntime {
   readonly spec: ServiceSpec;
+  /** Survives snapshots. */
+  readonly endpoints: EndpointSet;
+  /** Null for algorithms that do not hash. */
+  readonly hashKey: HashKey | null;
   /** Null when nothing is to be learnt from attempts. */
   readonly feedback: AttemptFeedback | null;
   /** Survives snapshots, like the endpoints. */

@@ -108,7 +108,7 @@ ${extra}
       const broken = {
         ...before,
         version: "broken",
-        routes: [{ ...all!, backends: [{ service: "missing", weight: 1 }], filters: [{ type: "nonsense", config: {} }] }],
+        routes: [{ ...all!, backends: [{ service: "missing", subset: null, weight: 1 }], filters: [{ type: "nonsense", config: {} }] }],
       };
       const outcome = await pool.publish(broken);
       assert.equal(outcome.result, "rejected");

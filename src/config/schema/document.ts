@@ -44,6 +44,10 @@ export const documentSchema = z.strictObject({
     })
     .prefault({})
     .describe("Where rate limits are counted."),
+  zone: z
+    .string()
+    .default("")
+    .describe("Where this gateway runs, in the words of the endpoints' zone; often from the environment: ${ZONE}. Empty: zones do not matter."),
   telemetry: z.strictObject({ accessLog: accessLog.prefault({}) }).prefault({}),
   admin: admin.prefault({}).describe("Admin API, metrics and health."),
   workers: z

@@ -6,7 +6,6 @@
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   "": ["identity", "registry", "policies"],
   "routes.filters": ["cors", "authorize", "mirror"],
-  "routes.backends": ["subset"],
   services: ["mesh", "health", "outlier"],
   "services.endpoints": ["file", "dns", "registry", "consul", "kubernetes"],
   "services.circuit": ["maxRequests"],
@@ -16,7 +15,6 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
 
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   "listeners.protocol": ["tls", "tcp", "connect"],
-  "services.balance.algorithm": ["ewma", "ringHash", "maglev"],
   "routes.match.path.type": ["RegularExpression"],
   "limits.store": ["redis"],
 };

@@ -31,6 +31,14 @@ const match = z.strictObject({
 const backend = z.strictObject({
   service: z.string().describe("Name of a service."),
   weight: weight().default(1).describe("Share of the sum of all weights; 0 takes no traffic."),
+  subset: z
+    .record(z.string().min(1), z.string())
+    .optional()
+    .describe("Only endpoints with all of these labels. Which endpoints there are may change; when none has them, subsetFallback decides."),
+  subsetFallback: z
+    .enum(["none", "all"])
+    .default("none")
+    .describe("When no endpoint has the labels of subset. none: requests are answered with 503. all: any endpoint of the service takes them."),
 });
 
 const timeouts = z.strictObject({

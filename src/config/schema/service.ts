@@ -1,5 +1,6 @@
 /** `services`: a named group of interchangeable endpoints and its policies. */
 import { z } from "zod";
+import { balanceSchema } from "./balance.js";
 import { boundedSize, duration, endpointAddress, filePath, hostname, name, positiveDuration, textOrFile, weight } from "./values.js";
 
 /** RFC 9113 §6.9.2, §6.9.1. */
@@ -10,7 +11,15 @@ const endpoint = z.strictObject({
   address: endpointAddress().describe("host:port; IPv6 in brackets."),
   weight: weight().default(1).describe("0 takes no traffic."),
   zone: z.string().default("").describe("Where it runs; empty: unknown."),
-  labels: z.record(z.string().min(1), z.string()).default({}),
+  priority: z
+    .int()
+    .min(0)
+    .max(15)
+    .default(0)
+    .describe(
+      "0 takes all requests while at least 71% of its endpoints (by weight) are healthy; below that the next priority takes over what it cannot, in proportion.",
+    ),
+  labels: z.record(z.string().min(1), z.string()).default({}).describe("What subsets of backends choose by."),
 });
 
 const tls = z.strictObject({
@@ -113,10 +122,7 @@ export const serviceSchema = z.strictObject({
     ),
   tls: tls.optional().describe("For protocols https and h2. The certificate is verified by default."),
   http2: http2.optional().describe("For protocols h2, h2c and https."),
-  balance: z
-    .strictObject({ algorithm: z.enum(["roundRobin", "leastRequest", "random"]).default("roundRobin") })
-    .prefault({})
-    .describe("How an endpoint is chosen."),
+  balance: balanceSchema.prefault({}).describe("How an endpoint is chosen."),
   circuit: circuit.prefault({}),
   timeouts: timeouts.prefault({}),
 });

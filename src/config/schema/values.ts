@@ -64,6 +64,17 @@ export const name = () =>
         },
   ).meta({ pattern: NAME.source });
 
+const PERCENTAGE = /^\d{1,6}%$/;
+
+/** Whole percent, written with their sign. */
+export const percentage = (min: number, max: number) =>
+  text((value) => {
+    if (!PERCENTAGE.test(value)) return { message: "{value} is not a percentage", hint: "write a whole number with a percent sign: 50%" };
+    const number = Number(value.slice(0, -1));
+    if (number < min) return { message: `must be at least ${min}%` };
+    return number > max ? { message: `must be at most ${max}%` } : null;
+  }).meta({ pattern: PERCENTAGE.source });
+
 /** Weights are whole numbers, as in the Gateway API. */
 export const weight = () => z.int().min(0).max(1_000_000);
 

@@ -9,7 +9,7 @@ import type { JwtConfig } from "../../filters/jwt/schema.js";
 import type { KeySource } from "../../filters/jwt/token-verifier.js";
 import type { LimitPort } from "../../filters/rate-limit/filter.js";
 import type { Filter, FilterContext, Verdict } from "../../proxy/ports.js";
-import type { RouteRuntime, Runtime, ServiceRuntime } from "../../proxy/runtime.js";
+import type { BackendRuntime, RouteRuntime, Runtime } from "../../proxy/runtime.js";
 import { createRuntimeBuilder } from "../runtime-builder.js";
 import { createSimulatedTokens, presentToken } from "./simulated-tokens.js";
 import { Trace } from "./trace.js";
@@ -56,7 +56,7 @@ function simulatedRoute(route: RouteRuntime, work: Work): RouteRuntime {
     requestFilters: placed(route.requestFilters, route.spec.filters).map(({ filter, index }) =>
       tracedFilter(filter, index, route.spec.filters[index] as FilterSpec, work),
     ),
-    backends: route.backends.map(({ service, weight }) => ({ service: { ...service, picker: alwaysPicks(service) }, weight })),
+    backends: route.backends.map((backend) => ({ ...backend, service: { ...backend.service, feedback: null }, picker: alwaysPicks(backend) })),
   };
 }
 
@@ -96,7 +96,7 @@ function tracedFilter(filter: Filter, index: number, spec: FilterSpec, work: Wor
 }
 
 /** Whether endpoints take traffic is a matter of the moment: asking for one must not decide about the request. */
-function alwaysPicks({ picker, spec }: ServiceRuntime): Picker {
+function alwaysPicks({ picker, service: { spec } }: BackendRuntime): Picker {
   const target = {
     key: "",
     host: "",
@@ -112,6 +112,6 @@ function alwaysPicks({ picker, spec }: ServiceRuntime): Picker {
     maxWebSockets: 0,
     maxSlowClientPercent: 0,
   } as const;
-  const nowhere = new Endpoint("", target, 1, "", {});
-  return { pick: (random, tried) => picker.pick(random, tried) ?? nowhere };
+  const nowhere = new Endpoint("", target, { weight: 1, zone: "", priority: 0, labels: {} });
+  return { pick: (request) => picker.pick(request) ?? nowhere };
 }

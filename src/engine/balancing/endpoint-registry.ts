@@ -1,16 +1,22 @@
 /**
- * Keeps the Endpoint objects of every service across snapshots, so that a reload does not forget what is under way.
- * An endpoint stays the same object as long as its service reaches it in the same way (host, port, protocol, TLS).
+ * Keeps the endpoints of every service across snapshots and sources, so that neither forgets what is under way. A service
+ * has one EndpointSet as long as it exists; an endpoint stays the same object as long as its service reaches it in the same
+ * way (host, port, protocol, TLS).
  */
-import { Endpoint, type UpstreamTarget, type UpstreamVersion } from "../model/endpoint.js";
+import { Endpoint, EndpointSet, type UpstreamTarget, type UpstreamVersion } from "../model/endpoint.js";
 import type { EndpointSpec, ServiceSpec, UpstreamTlsSpec } from "../model/snapshot.js";
 
 export interface EndpointRegistry {
   /**
-   * The endpoints of a service as its new specification lists them; an address listed twice counts once. Those that
-   * are no longer listed are forgotten here and live on in the exchanges that use them.
+   * Brings a service's set up to date with its specification; an address listed twice counts once. Endpoints that are no
+   * longer listed are forgotten here and live on in the exchanges that use them. Those that come to a service that had some
+   * are new from `now` on.
    */
-  reconcile(service: ServiceSpec): Endpoint[];
+  reconcile(service: ServiceSpec, now: number): EndpointSet;
+  /** As `reconcile`, for endpoints that come from elsewhere than the specification. */
+  reconcileEndpoints(service: ServiceSpec, endpoints: readonly EndpointSpec[], now: number): EndpointSet;
+  /** Undefined for a service that does not exist. */
+  setOf(service: string): EndpointSet | undefined;
   /** Forgets the services that the new snapshot does not have. */
   retainServices(names: ReadonlySet<string>): void;
   /** As they were reconciled last. */
@@ -18,18 +24,30 @@ export interface EndpointRegistry {
 }
 
 export function createEndpointRegistry(): EndpointRegistry {
-  const services = new Map<string, ReadonlyMap<string, KeptEndpoint>>();
+  const services = new Map<string, KeptService>();
+
+  function reconcileEndpoints(service: ServiceSpec, endpoints: readonly EndpointSpec[], now: number): EndpointSet {
+    const kept = services.get(service.name) ?? { set: new EndpointSet(), targets: new Map() };
+    services.set(service.name, kept);
+    updateService(kept, service, { endpoints, now });
+    return kept.set;
+  }
+
   return {
-    reconcile(service) {
-      const kept = reconcileService(service, services.get(service.name));
-      services.set(service.name, kept);
-      return Array.from(kept.values(), ({ endpoint }) => endpoint);
-    },
-    endpointsOf: (service) => Array.from(services.get(service)?.values() ?? [], ({ endpoint }) => endpoint),
+    reconcile: (service, now) => reconcileEndpoints(service, service.endpoints, now),
+    reconcileEndpoints,
+    setOf: (service) => services.get(service)?.set,
+    endpointsOf: (service) => [...(services.get(service)?.set.endpoints ?? [])],
     retainServices(names) {
       for (const name of services.keys()) if (!names.has(name)) services.delete(name);
     },
   };
+}
+
+interface KeptService {
+  readonly set: EndpointSet;
+  /** By key of the target. */
+  targets: ReadonlyMap<string, KeptEndpoint>;
 }
 
 interface KeptEndpoint {
@@ -40,23 +58,48 @@ interface KeptEndpoint {
 /** The registry may change what does not belong to the key: pools see new limits without being torn down. */
 type TargetDraft = { -readonly [Field in keyof UpstreamTarget]: UpstreamTarget[Field] };
 
-function reconcileService(service: ServiceSpec, before: ReadonlyMap<string, KeptEndpoint> | undefined): ReadonlyMap<string, KeptEndpoint> {
-  const after = new Map<string, KeptEndpoint>();
-  for (const spec of service.endpoints) {
-    const target = createTarget(service, spec);
-    if (after.has(target.key)) continue;
-    after.set(target.key, updateEndpoint(before?.get(target.key), target, spec));
-  }
-  return after;
+interface Listing {
+  readonly endpoints: readonly EndpointSpec[];
+  readonly now: number;
 }
 
-function updateEndpoint(kept: KeptEndpoint | undefined, target: TargetDraft, spec: EndpointSpec): KeptEndpoint {
-  if (kept === undefined) return { endpoint: new Endpoint(endpointId(spec), target, spec.weight, spec.zone, spec.labels), target };
-  Object.assign(kept.target, target);
-  kept.endpoint.weight = spec.weight;
-  kept.endpoint.zone = spec.zone;
-  kept.endpoint.labels = spec.labels;
-  return kept;
+function updateService(kept: KeptService, service: ServiceSpec, { endpoints, now }: Listing): void {
+  const before = kept.targets;
+  const after = new Map<string, KeptEndpoint>();
+  let isChanged = false;
+  for (const spec of endpoints) {
+    const target = createTarget(service, spec);
+    if (after.has(target.key)) continue;
+    const known = before.get(target.key);
+    if (known === undefined) {
+      const endpoint = new Endpoint(endpointId(spec), target, spec, kept.set);
+      endpoint.startedAt = before.size === 0 ? 0 : now;
+      after.set(target.key, { endpoint, target });
+    } else {
+      Object.assign(known.target, target);
+      isChanged = updateTraits(known.endpoint, spec) || isChanged;
+      after.set(target.key, known);
+    }
+  }
+  kept.targets = after;
+  const listed = Array.from(after.values(), ({ endpoint }) => endpoint);
+  if (isChanged || !isSameList(kept.set.endpoints, listed)) kept.set.replace(listed);
+}
+
+function updateTraits(endpoint: Endpoint, { weight, zone, priority, labels }: EndpointSpec): boolean {
+  const isSame =
+    endpoint.weight === weight && endpoint.zone === zone && endpoint.priority === priority && haveSameLabels(endpoint.labels, labels);
+  Object.assign(endpoint, { weight, zone, priority, labels });
+  return !isSame;
+}
+
+function haveSameLabels(one: Endpoint["labels"], other: Endpoint["labels"]): boolean {
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => Object.hasOwn(other, name) && one[name] === other[name]);
+}
+
+function isSameList(one: readonly Endpoint[], other: readonly Endpoint[]): boolean {
+  return one.length === other.length && one.every((endpoint, index) => endpoint === other[index]);
 }
 
 function endpointId({ host, port }: EndpointSpec): string {

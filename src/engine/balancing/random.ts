@@ -1,12 +1,17 @@
 /** Weighted random choice: no state, so any number of workers spread evenly without knowing of each other. */
-import type { Endpoint, Picker } from "../model/endpoint.js";
-import { WeightedList } from "./weighted-list.js";
+import type { Endpoint, PickRequest } from "../model/endpoint.js";
+import type { GroupPicker } from "./group-picker.js";
+import { EMPTY_LIST, WeightedList } from "./weighted-list.js";
 
-export function createRandomPicker(endpoints: readonly Endpoint[]): Picker {
-  const list = new WeightedList(endpoints);
-  return { pick: (random, tried) => pickRandom(tried === null ? list : list.without(tried), random) };
-}
+export class RandomPicker implements GroupPicker {
+  #list = EMPTY_LIST;
 
-function pickRandom(list: WeightedList, random: number): Endpoint | null {
-  return list.endpoints[list.indexAt(random * list.totalWeight)] ?? null;
+  update(active: readonly Endpoint[], weights: Float64Array): void {
+    this.#list = new WeightedList(active, weights);
+  }
+
+  pick({ random, tried }: PickRequest): Endpoint | null {
+    const list = tried === null ? this.#list : this.#list.without(tried);
+    return list.endpoints[list.indexAt(random * list.totalWeight)] ?? null;
+  }
 }

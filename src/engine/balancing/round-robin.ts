@@ -1,64 +1,66 @@
 /**
- * Smooth weighted round robin: endpoints take turns, heavier ones more often, and turns of one endpoint are spread out
- * (5:1:1 gives a a b a c a a). Deterministic. Equal weights, the usual case, need no arithmetic.
+ * Round robin: endpoints take turns, heavier ones more often, and turns of one endpoint are spread out (5:1:1 gives
+ * a b a a a c a). With equal weights, the usual case, a turn is one step; otherwise the endpoint whose turn is due first
+ * (a heap: nginx's smooth weighted round robin looks at all endpoints for each turn) waits for its next.
  */
-import type { Endpoint, Picker } from "../model/endpoint.js";
+import type { Endpoint, PickRequest } from "../model/endpoint.js";
+import type { GroupPicker } from "./group-picker.js";
+import { TurnHeap } from "./turn-heap.js";
 import { untried } from "./untried.js";
 
-export function createRoundRobinPicker(endpoints: readonly Endpoint[]): Picker {
-  const active = endpoints.filter((endpoint) => endpoint.weight > 0);
-  const isEven = active.every((endpoint) => endpoint.weight === active[0]?.weight);
-  return isEven ? new EvenTurns(active) : new WeightedTurns(active);
-}
+/** Steps of this length spread points over 0…1 evenly, however many there are. */
+const GOLDEN = 0.618_033_988_749_895;
 
-class EvenTurns implements Picker {
-  readonly #endpoints: readonly Endpoint[];
+export class RoundRobinPicker implements GroupPicker {
+  #endpoints: readonly Endpoint[] = [];
+  /** Null while all weights are equal. */
+  #heap: TurnHeap | null = null;
   #next = 0;
+  /** Workers begin at different places: not all of them with the first endpoint. */
+  #isBegun = false;
 
-  constructor(endpoints: readonly Endpoint[]) {
-    this.#endpoints = endpoints;
+  update(active: readonly Endpoint[], weights: Float64Array): void {
+    const isEven = weights.every((weight) => weight === weights[0]);
+    const phases = isEven ? null : this.#phases(active);
+    const upNext = this.#endpoints[this.#next];
+    this.#next = Math.max(0, upNext === undefined ? 0 : active.indexOf(upNext));
+    this.#endpoints = active;
+    this.#heap = phases === null ? null : new TurnHeap(weights, phases);
   }
 
-  pick(_random: number, tried: readonly Endpoint[] | null): Endpoint | null {
-    let endpoint = this.#turn();
-    if (tried === null || endpoint === null) return endpoint;
-    const candidates = untried(this.#endpoints, tried);
-    while (!candidates.includes(endpoint)) endpoint = this.#turn() as Endpoint;
-    return endpoint;
+  /** How far away each endpoint's turn is, in its own turns: as it was, so that frequent updates favour nobody. */
+  #phases(active: readonly Endpoint[]): Float64Array {
+    const heap = this.#heap;
+    const old = heap === null ? null : new Map(this.#endpoints.map((endpoint, index) => [endpoint, heap.phaseOf(index)]));
+    return Float64Array.from(active, (endpoint, index) => old?.get(endpoint) ?? ((index + 1) * GOLDEN) % 1);
   }
 
-  #turn(): Endpoint | null {
-    const endpoint = this.#endpoints[this.#next] ?? null;
-    this.#next = this.#next + 1 < this.#endpoints.length ? this.#next + 1 : 0;
-    return endpoint;
-  }
-}
-
-class WeightedTurns implements Picker {
-  readonly #endpoints: readonly Endpoint[];
-  readonly #weights: Float64Array;
-  /** How far each endpoint is behind its share; the sum is always zero. */
-  readonly #arrears: Float64Array;
-  readonly #totalWeight: number;
-
-  constructor(endpoints: readonly Endpoint[]) {
-    this.#endpoints = endpoints;
-    this.#weights = Float64Array.from(endpoints, (endpoint) => endpoint.weight);
-    this.#arrears = new Float64Array(endpoints.length);
-    this.#totalWeight = this.#weights.reduce((sum, weight) => sum + weight, 0);
+  pick({ random, tried }: PickRequest): Endpoint | null {
+    const endpoints = this.#endpoints;
+    if (endpoints.length === 0) return null;
+    if (!this.#isBegun) this.#begin(random);
+    if (tried !== null) return this.#pickOf(untried(endpoints, tried));
+    return endpoints[this.#heap === null ? this.#turn() : this.#heap.take()] as Endpoint;
   }
 
-  pick(_random: number, tried: readonly Endpoint[] | null): Endpoint | null {
-    const candidates = tried === null ? null : untried(this.#endpoints, tried);
-    let best = -1;
-    for (let i = 0; i < this.#endpoints.length; i++) {
-      const arrears = (this.#arrears[i] as number) + (this.#weights[i] as number);
-      this.#arrears[i] = arrears;
-      // Unequal weights mean at least two endpoints, so there is always a candidate.
-      const isCandidate = candidates === null || candidates.includes(this.#endpoints[i] as Endpoint);
-      if (isCandidate && (best === -1 || arrears > (this.#arrears[best] as number))) best = i;
+  #begin(random: number): void {
+    this.#isBegun = true;
+    this.#next = Math.floor(random * this.#endpoints.length);
+    this.#heap?.shift(random);
+  }
+
+  #pickOf(candidates: readonly Endpoint[]): Endpoint {
+    const endpoints = this.#endpoints;
+    if (this.#heap !== null) return endpoints[this.#heap.takeOf((index) => candidates.includes(endpoints[index] as Endpoint))] as Endpoint;
+    for (;;) {
+      const endpoint = endpoints[this.#turn()] as Endpoint;
+      if (candidates.includes(endpoint)) return endpoint;
     }
-    this.#arrears[best] = (this.#arrears[best] as number) - this.#totalWeight;
-    return this.#endpoints[best] as Endpoint;
+  }
+
+  #turn(): number {
+    const turn = this.#next;
+    this.#next = turn + 1 < this.#endpoints.length ? turn + 1 : 0;
+    return turn;
   }
 }

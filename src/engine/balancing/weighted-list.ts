@@ -1,4 +1,4 @@
-/** Endpoints that take traffic, with their cumulative weights: a weighted choice is one binary search. */
+/** Endpoints with their cumulative weights: a weighted choice is one binary search. */
 import type { Endpoint } from "../model/endpoint.js";
 import { untried } from "./untried.js";
 
@@ -8,21 +8,26 @@ export class WeightedList {
   /** `#ends[i]` is the sum of the weights up to and including endpoint i. */
   readonly #ends: Float64Array;
 
-  /** Weights are read once: a change of weights makes a new picker. */
-  constructor(endpoints: readonly Endpoint[]) {
-    this.endpoints = endpoints.filter((endpoint) => endpoint.weight > 0);
-    this.#ends = new Float64Array(this.endpoints.length);
+  /** @param weights of the endpoints, each above 0; read once */
+  constructor(endpoints: readonly Endpoint[], weights: Float64Array) {
+    this.endpoints = endpoints;
+    this.#ends = new Float64Array(endpoints.length);
     let total = 0;
-    this.endpoints.forEach((endpoint, index) => {
-      total += endpoint.weight;
-      this.#ends[index] = total;
-    });
+    for (let i = 0; i < endpoints.length; i++) {
+      total += weights[i] as number;
+      this.#ends[i] = total;
+    }
     this.totalWeight = total;
   }
 
   /** The list for an attempt after others; they are rare enough to build one. */
   without(tried: readonly Endpoint[]): WeightedList {
-    return new WeightedList(untried(this.endpoints, tried));
+    const left = untried(this.endpoints, tried);
+    const indexes = new Map(this.endpoints.map((endpoint, index) => [endpoint, index]));
+    return new WeightedList(
+      left,
+      Float64Array.from(left, (endpoint) => this.weightOf(indexes.get(endpoint) as number)),
+    );
   }
 
   /** Index of the endpoint whose share holds `point`, 0 ≤ point ≤ totalWeight. */
@@ -56,3 +61,5 @@ export class WeightedList {
     return (this.#ends[index] as number) - this.startOf(index);
   }
 }
+
+export const EMPTY_LIST = new WeightedList([], new Float64Array(0));

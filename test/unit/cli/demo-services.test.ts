@@ -4,10 +4,11 @@ import { createServer } from "node:net";
 import { describe, it } from "node:test";
 import { startDemoServices } from "../../../src/cli/demo-services.js";
 import type { ServiceSpec } from "../../../src/engine/model/snapshot.js";
+import { BALANCE } from "../engine/balancing/endpoints.js";
 import { findFreePorts } from "../../support/upstream.js";
 
 function service(name: string, ports: readonly number[]): ServiceSpec {
-  const endpoints = ports.map((port) => ({ host: "127.0.0.1", port, weight: 1, zone: "", labels: {} }));
+  const endpoints = ports.map((port) => ({ host: "127.0.0.1", port, weight: 1, zone: "", priority: 0, labels: {} }));
   const limits = {
     connectTimeoutMs: 1000,
     keepAliveMs: 1000,
@@ -23,7 +24,7 @@ function service(name: string, ports: readonly number[]): ServiceSpec {
     protocol: "http1",
     tls: null,
     http2: { maxConcurrentStreams: 1, streamWindowBytes: 65_535, maxStreamWindowBytes: 65_535, pingMs: 0 },
-    balance: { algorithm: "roundRobin" },
+    balance: BALANCE,
     ...limits,
   };
 }

@@ -1,14 +1,20 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createEndpointRegistry } from "../../../../src/engine/balancing/endpoint-registry.js";
-import type { ServiceSpec, UpstreamTlsSpec } from "../../../../src/engine/model/snapshot.js";
+import { createEndpointRegistry, type EndpointRegistry } from "../../../../src/engine/balancing/endpoint-registry.js";
+import type { Endpoint } from "../../../../src/engine/model/endpoint.js";
+import type { EndpointSpec, ServiceSpec, UpstreamTlsSpec } from "../../../../src/engine/model/snapshot.js";
 import { endpointSpec, HTTP2, serviceSpec } from "./endpoints.js";
 
 const TLS: UpstreamTlsSpec = { serverName: "", caPem: "", isVerified: true, alpn: ["h2", "http/1.1"] };
 
+function listed(registry: EndpointRegistry, service: ServiceSpec, now = 1): readonly Endpoint[] {
+  return registry.reconcile(service, now).endpoints;
+}
+
 describe("endpoint registry", () => {
   it("builds endpoints with their targets, in order", () => {
-    const [plain, ipv6] = createEndpointRegistry().reconcile(
+    const [plain, ipv6] = listed(
+      createEndpointRegistry(),
       serviceSpec([endpointSpec("a.internal", { port: 8080, weight: 3, zone: "z1", labels: { version: "v1" } }), endpointSpec("::1")]),
     );
     assert.equal(plain?.id, "a.internal:8080");
@@ -32,10 +38,10 @@ describe("endpoint registry", () => {
 
   it("keeps endpoints across snapshots and updates what may change in place", () => {
     const registry = createEndpointRegistry();
-    const [before] = registry.reconcile(serviceSpec([endpointSpec("a")]));
+    const [before] = listed(registry, serviceSpec([endpointSpec("a")]));
     before!.inFlight = 7;
     const changed = [endpointSpec("new"), endpointSpec("a", { weight: 0, zone: "z", labels: { x: "1" } })];
-    const [fresh, after] = registry.reconcile(serviceSpec(changed, { maxConnections: 5, connectTimeoutMs: 9 }));
+    const [fresh, after] = listed(registry, serviceSpec(changed, { maxConnections: 5, connectTimeoutMs: 9 }));
     assert.equal(after, before);
     assert.deepEqual([after?.inFlight, after?.weight, after?.zone, after?.labels], [7, 0, "z", { x: "1" }]);
     assert.deepEqual([after?.target.maxConnections, after?.target.connectTimeoutMs], [5, 9]);
@@ -53,7 +59,7 @@ describe("endpoint registry", () => {
       serviceSpec([endpointSpec("a")], { protocol: "https", tls: { ...TLS, caPem: "PEM 1" } }),
       serviceSpec([endpointSpec("a")], { protocol: "https", tls: { ...TLS, caPem: "PEM 2" } }),
     ];
-    const endpoints = variants.map((variant) => registry.reconcile(variant)[0]);
+    const endpoints = variants.map((variant) => listed(registry, variant)[0]);
     assert.equal(new Set(endpoints).size, variants.length);
     assert.equal(new Set(endpoints.map((endpoint) => endpoint?.target.key)).size, variants.length);
   });
@@ -61,7 +67,7 @@ describe("endpoint registry", () => {
   it("fills in the name to verify, and verifies when nothing is said about TLS", () => {
     const registry = createEndpointRegistry();
     const target = (tls: UpstreamTlsSpec | null) =>
-      registry.reconcile(serviceSpec([endpointSpec("a")], { protocol: "https", tls }))[0]?.target.tls;
+      listed(registry, serviceSpec([endpointSpec("a")], { protocol: "https", tls }))[0]?.target.tls;
     assert.deepEqual(target(TLS), { serverName: "a", caPem: "", isVerified: true });
     assert.deepEqual(target(null), { serverName: "a", caPem: "", isVerified: true });
     assert.deepEqual(target({ ...TLS, serverName: "b", caPem: "PEM", isVerified: false }), {
@@ -75,7 +81,7 @@ describe("endpoint registry", () => {
     const registry = createEndpointRegistry();
     const target = (protocol: ServiceSpec["protocol"], ...alpn: UpstreamTlsSpec["alpn"]) => {
       const tls = protocol === "https" || protocol === "h2" ? { ...TLS, alpn } : null;
-      return registry.reconcile(serviceSpec([endpointSpec("a")], { protocol, tls }))[0]?.target;
+      return listed(registry, serviceSpec([endpointSpec("a")], { protocol, tls }))[0]?.target;
     };
     const targets = [
       target("http1"),
@@ -95,8 +101,8 @@ describe("endpoint registry", () => {
 
   it("keeps services apart and counts an address once", () => {
     const registry = createEndpointRegistry();
-    const [a, ...rest] = registry.reconcile(serviceSpec([endpointSpec("a"), endpointSpec("a", { weight: 9 })]));
-    const [b] = registry.reconcile(serviceSpec([endpointSpec("a")], { name: "other" }));
+    const [a, ...rest] = listed(registry, serviceSpec([endpointSpec("a"), endpointSpec("a", { weight: 9 })]));
+    const [b] = listed(registry, serviceSpec([endpointSpec("a")], { name: "other" }));
     assert.equal(rest.length, 0);
     assert.notEqual(a, b);
     assert.equal(a?.target.key, b?.target.key, "one pool serves both");
@@ -104,14 +110,53 @@ describe("endpoint registry", () => {
 
   it("forgets endpoints and services that are gone", () => {
     const registry = createEndpointRegistry();
-    const [first] = registry.reconcile(serviceSpec([endpointSpec("a")]));
-    registry.reconcile(serviceSpec([endpointSpec("b")]));
-    const [second] = registry.reconcile(serviceSpec([endpointSpec("a")]));
+    const [first] = listed(registry, serviceSpec([endpointSpec("a")]));
+    listed(registry, serviceSpec([endpointSpec("b")]));
+    const [second] = listed(registry, serviceSpec([endpointSpec("a")]));
     assert.notEqual(second, first);
     registry.retainServices(new Set(["other"]));
-    assert.notEqual(registry.reconcile(serviceSpec([endpointSpec("a")]))[0], second);
+    assert.notEqual(listed(registry, serviceSpec([endpointSpec("a")]))[0], second);
     registry.retainServices(new Set(["orders"]));
-    const [kept] = registry.reconcile(serviceSpec([endpointSpec("a")]));
-    assert.equal(registry.reconcile(serviceSpec([endpointSpec("a")]))[0], kept);
+    const [kept] = listed(registry, serviceSpec([endpointSpec("a")]));
+    assert.equal(listed(registry, serviceSpec([endpointSpec("a")]))[0], kept);
+  });
+
+  it("has one set per service, and raises its numbers only when something has changed", () => {
+    const registry = createEndpointRegistry();
+    const service = serviceSpec([endpointSpec("a"), endpointSpec("b", { labels: { x: "1", y: "2" } })]);
+    const set = registry.reconcile(service, 1);
+    assert.equal(registry.setOf("orders"), set);
+    assert.ok(set.endpoints.every((endpoint) => endpoint.set === set));
+    const numbers = (): number[] => [set.layout, set.generation];
+    const before = numbers();
+    const same = [endpointSpec("a"), endpointSpec("b", { labels: { y: "2", x: "1" } })];
+    assert.equal(registry.reconcile({ ...service, endpoints: same, maxConnections: 7 }, 2), set);
+    assert.deepEqual(numbers(), before);
+    const changes: EndpointSpec[][] = [
+      [endpointSpec("b"), endpointSpec("a")],
+      [endpointSpec("b"), endpointSpec("a", { weight: 2 })],
+      [endpointSpec("b"), endpointSpec("a", { zone: "z" })],
+      [endpointSpec("b"), endpointSpec("a", { priority: 1 })],
+      [endpointSpec("b"), endpointSpec("a", { labels: { x: "1" } })],
+      [endpointSpec("b")],
+      [],
+    ];
+    let [layout, generation] = before as [number, number];
+    for (const endpoints of changes) {
+      registry.reconcileEndpoints(service, endpoints, 3);
+      assert.ok(set.layout > layout && set.generation > generation, JSON.stringify(endpoints));
+      [layout, generation] = numbers() as [number, number];
+    }
+    set.touch();
+    assert.deepEqual(numbers(), [layout, generation + 1]);
+  });
+
+  it("takes endpoints for new that come to a service that had some", () => {
+    const registry = createEndpointRegistry();
+    const [a] = listed(registry, serviceSpec([endpointSpec("a")]), 100);
+    const [, b] = listed(registry, serviceSpec([endpointSpec("a"), endpointSpec("b")]), 200);
+    assert.deepEqual([a?.startedAt, b?.startedAt], [0, 200]);
+    listed(registry, serviceSpec([endpointSpec("a"), endpointSpec("b")]), 300);
+    assert.equal(b?.startedAt, 200);
   });
 });

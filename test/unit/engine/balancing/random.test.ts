@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createRandomPicker } from "../../../../src/engine/balancing/random.js";
-import { countPicks, endpointsOf } from "./endpoints.js";
+import { countPicks, endpointsOf, pick, pickerOf } from "./endpoints.js";
 
 describe("random", () => {
   it("keeps the proportions of the others when it avoids the tried endpoint", () => {
     const endpoints = endpointsOf([1, 4, 2, 3]);
-    const picker = createRandomPicker(endpoints);
+    const picker = pickerOf(endpoints, { algorithm: "random" });
     const expected = [
       [0, 4_000, 2_000, 3_000],
       [1_500, 0, 3_000, 4_500],
@@ -23,10 +22,10 @@ describe("random", () => {
 
   it("depends on nothing but the number", () => {
     const endpoints = endpointsOf([1, 1]);
-    const picker = createRandomPicker(endpoints);
-    for (let i = 0; i < 3; i++) assert.equal(picker.pick(0.4, null), endpoints[0]);
+    const picker = pickerOf(endpoints, { algorithm: "random" });
+    for (let i = 0; i < 3; i++) assert.equal(pick(picker, { random: 0.4 }), endpoints[0]);
     endpoints[0]!.inFlight = 100;
-    assert.equal(picker.pick(0.4, null), endpoints[0]);
-    assert.equal(picker.pick(0.6, null), endpoints[1]);
+    assert.equal(pick(picker, { random: 0.4 }), endpoints[0]);
+    assert.equal(pick(picker, { random: 0.6 }), endpoints[1]);
   });
 });
