@@ -104,12 +104,21 @@ function backendLines({ backends, verdict, policies }: Explanation, paint: Paint
     [
       { text: `${Number(backend.sharePercent.toFixed(2))}%`, style: "bold" } as const,
       backend.service,
-      `${backend.protocol}, ${backend.balance}`,
+      [backend.protocol, backend.balance, ...subsetText(backend)].join(", "),
     ],
     ...endpointRows(backend),
   ]);
   const policy = policies === null ? "" : `  ${policyText(policies)}\n`;
   return `${paint("bold", title)}\n${formatTable(rows, { paint, indent: "  ", right: [0] })}${policy}`;
+}
+
+function subsetText({ subset }: ExplainedBackend): string[] {
+  if (subset === null) return [];
+  return [
+    `subset ${Object.entries(subset)
+      .map((pair) => pair.join("="))
+      .join(" ")}`,
+  ];
 }
 
 function endpointRows({ endpoints }: ExplainedBackend): (readonly (string | Cell)[])[] {

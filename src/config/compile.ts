@@ -196,7 +196,9 @@ function compileRoute(route: CompleteRoute): RouteSpec {
     hostnames: lowerCase(route.hostnames),
     match: route.match.map(compileMatch),
     filters: route.filters.map((entry) => filterOf(entry) as { type: string; config: unknown }),
-    backends: route.backends.map((backend): BackendSpec => ({ service: backend.service, subset: compileSubset(backend), weight: backend.weight })),
+    backends: route.backends.map(
+      (backend): BackendSpec => ({ service: backend.service, subset: compileSubset(backend), weight: backend.weight }),
+    ),
     timeouts: { requestMs: milliseconds(route.timeouts.request), backendRequestMs: milliseconds(route.timeouts.backendRequest) },
     retry: compileRetry(route.retry),
   };
@@ -242,7 +244,13 @@ function compileService(service: Service, path: DocumentPath, { materials }: Com
   return {
     name: service.name,
     endpoints: service.endpoints.static.map(
-      ({ address: hostAndPort, weight, zone, priority, labels }): EndpointSpec => ({ ...address(hostAndPort), weight, zone, priority, labels }),
+      ({ address: hostAndPort, weight, zone, priority, labels }): EndpointSpec => ({
+        ...address(hostAndPort),
+        weight,
+        zone,
+        priority,
+        labels,
+      }),
     ),
     protocol: service.protocol,
     tls: service.protocol === "https" || service.protocol === "h2" ? tls : null,

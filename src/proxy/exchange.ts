@@ -10,7 +10,6 @@ import type { HeaderList, Principal, RequestHead } from "../engine/model/request
 import type { RouteTimeouts } from "../engine/model/snapshot.js";
 import { noteRequest, tryRetry } from "../engine/resilience/retry-budget.js";
 import { isIdempotent, isUnprocessed, LOWEST_RETRIED_STATUS, retriesError, retriesStatus } from "../engine/resilience/retry-policy.js";
-import { chooseBackend } from "../engine/routing/choose-backend.js";
 import { matchRoute } from "../engine/routing/match-route.js";
 import { admit, SERVER_WIDE, SERVER_WIDE_REPLY } from "./admission.js";
 import { Attempt, type AttemptOwner } from "./attempt.js";
@@ -22,8 +21,8 @@ import { type ForwardedRequest, prepareRequest } from "./forwarded-request.js";
 import type { Gateway } from "./gateway.js";
 import { localReply } from "./local-reply.js";
 import type { BodyTransform, Downstream, DownstreamHandler, ExchangeRecord, Reply, UpstreamCall } from "./ports.js";
+import { pickBackend, pickEndpoint, pickOccasion } from "./pick-endpoint.js";
 import { RequestBody } from "./request-body.js";
-import { pickEndpoint, pickOccasion } from "./pick-endpoint.js";
 import type { BackendRuntime, ListenerRuntime, RouteRuntime, Runtime } from "./runtime.js";
 import { upstreamRequest } from "./upstream-request.js";
 import type { UpstreamWebSocket } from "./web-socket-ports.js";
@@ -196,8 +195,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
 
   #pick(): void {
     this.#phase = "pick";
-    const backends = (this.#route as RouteRuntime).backends;
-    const backend = backends[chooseBackend(backends, Math.random())];
+    const backend = pickBackend((this.#route as RouteRuntime).backends);
     if (backend === undefined) return this.fail("no-healthy-endpoint", "the route has no backend with weight");
     this.#backend = backend;
     noteRequest(backend.service.retryBudget, this.startedAt);
@@ -290,8 +288,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     const now = performance.now();
     if ((this.#tried?.length ?? 0) >= retry.attempts || !mayRepeat) return null;
     if (!tryRetry(backend.service.retryBudget, now, retry)) return null;
-    this.#tried ??= [];
-    this.#tried.push(this.#lastEndpoint as Endpoint);
+    this.#tried = [...(this.#tried ?? []), this.#lastEndpoint as Endpoint];
     return pickEndpoint(this, backend, pickOccasion(now, this.#tried));
   }
 

@@ -1,7 +1,13 @@
-/** Asks a backend's picker for an endpoint, with everything that it may want to know. */
+/** Draws a backend of the route, and asks its picker for an endpoint with everything that it may want to know. */
 import { type Endpoint, PickRequest } from "../engine/model/endpoint.js";
 import type { TemplateContext } from "../engine/model/template.js";
+import { chooseBackend } from "../engine/routing/choose-backend.js";
 import type { BackendRuntime } from "./runtime.js";
+
+/** Undefined when none has weight. */
+export function pickBackend(backends: readonly BackendRuntime[]): BackendRuntime | undefined {
+  return backends[chooseBackend(backends, Math.random())];
+}
 
 /** One for all: picks are synchronous, and pickers keep nothing of it. */
 const request = new PickRequest();

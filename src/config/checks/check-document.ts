@@ -5,6 +5,7 @@ import type { WrittenDocument } from "../schema/document.js";
 import type { Tree } from "../tree.js";
 import type { Draft } from "../validate.js";
 import { checkAdmin } from "./check-admin.js";
+import { checkBalance } from "./check-balance.js";
 import { checkBinds } from "./check-binds.js";
 import { checkListeners } from "./check-listeners.js";
 import { checkOverlaps } from "./check-overlaps.js";
@@ -34,6 +35,7 @@ export function checkDocument(document: DocumentDraft, tree: Tree, given: Omit<C
   checkListeners(document, context);
   checkBinds(document, checker);
   checkServices(document, context);
+  checkBalance(document, context);
   checkProviders(document, context);
   checkAdmin(document, context);
   checkRoutes(document, names, checker);

@@ -66,7 +66,9 @@ export const balanceSchema = z.strictObject({
     ),
   retryAfter: retryAfter
     .prefault({})
-    .describe("An endpoint that answers with Retry-After is left out until then, unless all of its priority are. Seen by each worker for itself."),
+    .describe(
+      "An endpoint that answers with Retry-After is left out until then, unless all of its priority are. Seen by each worker for itself.",
+    ),
 });
 
 export type Balance = z.output<typeof balanceSchema>;

@@ -47,7 +47,9 @@ export const documentSchema = z.strictObject({
   zone: z
     .string()
     .default("")
-    .describe("Where this gateway runs, in the words of the endpoints' zone; often from the environment: ${ZONE}. Empty: zones do not matter."),
+    .describe(
+      "Where this gateway runs, in the words of the endpoints' zone; often from the environment: ${ZONE}. Empty: zones do not matter.",
+    ),
   telemetry: z.strictObject({ accessLog: accessLog.prefault({}) }).prefault({}),
   admin: admin.prefault({}).describe("Admin API, metrics and health."),
   workers: z

@@ -38,7 +38,9 @@ const backend = z.strictObject({
   subsetFallback: z
     .enum(["none", "all"])
     .default("none")
-    .describe("When no endpoint has the labels of subset. none: requests are answered with 503. all: any endpoint of the service takes them."),
+    .describe(
+      "When no endpoint has the labels of subset. none: requests are answered with 503. all: any endpoint of the service takes them.",
+    ),
 });
 
 const timeouts = z.strictObject({

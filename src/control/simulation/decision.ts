@@ -1,5 +1,7 @@
 /** The outcome of a request without its reasons, in a form that two configurations can be compared by. */
+import { subsetOf } from "../../engine/balancing/layout.js";
 import { headerValue } from "../../engine/model/request.js";
+import type { ServiceSpec, SubsetSpec } from "../../engine/model/snapshot.js";
 import type { BackendRuntime, RouteRuntime } from "../../proxy/runtime.js";
 import type { Outcome } from "./simulated-exchange.js";
 
@@ -28,9 +30,11 @@ export interface Decision {
 
 export interface BackendShare {
   readonly service: string;
+  /** `version=v1 region=eu`; "" for all of the service. */
+  readonly subset: string;
   readonly weight: number;
   readonly sharePercent: number;
-  /** No endpoint of the service takes traffic: its share is answered with 503. */
+  /** No endpoint of the service, or of the subset, takes traffic: its share is answered with 503. */
   readonly isEmpty: boolean;
 }
 
@@ -74,17 +78,25 @@ function lasting(headers: readonly string[]): readonly string[] {
 export function sharesOf(route: RouteRuntime | undefined): readonly BackendShare[] {
   if (route === undefined) return NO_BACKENDS;
   const total = route.backends.reduce((sum, { weight }) => sum + weight, 0);
-  return route.backends.map(({ service, weight }) => ({
-    service: service.spec.name,
+  return route.spec.backends.map(({ service, subset, weight }, index) => ({
+    service,
+    subset: subset === null ? "" : labelText(subset.labels),
     weight,
     sharePercent: total === 0 ? 0 : (weight / total) * 100,
-    isEmpty: !takesTraffic(service),
+    isEmpty: !takesTraffic((route.backends[index] as BackendRuntime).service.spec, subset),
   }));
 }
 
+export function labelText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .sort()
+    .join(" ");
+}
+
 /** Only what the configuration says: an endpoint without weight never gets a request. */
-function takesTraffic({ spec }: BackendRuntime["service"]): boolean {
-  return spec.endpoints.some(({ weight }) => weight > 0);
+function takesTraffic({ endpoints }: ServiceSpec, subset: SubsetSpec | null): boolean {
+  return subsetOf(endpoints, subset).some(({ weight }) => weight > 0);
 }
 
 /** In the order in which they are decided; empty when a client and a service could not tell the two apart. */
@@ -149,11 +161,12 @@ export function splitText(backends: readonly BackendShare[]): string {
   return text;
 }
 
-/** Backends of one service count together: `orders 95%, orders-next 5%`. */
+/** Backends of one service and subset count together: `orders 95%, orders-next 5%`. */
 function formatSplit(backends: readonly BackendShare[]): string {
   const shares = new Map<string, number>();
-  for (const { service, sharePercent, isEmpty } of backends) {
-    const name = isEmpty ? `${service} (no endpoint)` : service;
+  for (const { service, subset, sharePercent, isEmpty } of backends) {
+    const whole = subset === "" ? service : `${service} {${subset}}`;
+    const name = isEmpty ? `${whole} (no endpoint)` : whole;
     if (sharePercent > 0) shares.set(name, (shares.get(name) ?? 0) + sharePercent);
   }
   return Array.from(shares, ([name, share]) => `${name} ${percent(share)}`)

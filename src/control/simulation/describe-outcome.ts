@@ -1,5 +1,6 @@
 /** Turns what happened to a simulated request into an `Explanation`: words for reasons, and no secrets. */
 import { SECRET_HEADERS } from "../../config/index.js";
+import { subsetOf } from "../../engine/balancing/layout.js";
 import type {
   EndpointStates,
   ExplainedBackend,
@@ -12,7 +13,7 @@ import type {
   HeaderChanges,
 } from "../../engine/model/explanation.js";
 import { headerValue } from "../../engine/model/request.js";
-import type { RetryConditions, RouteSpec, ServiceSpec, Snapshot } from "../../engine/model/snapshot.js";
+import type { BalanceSpec, RetryConditions, RouteSpec, ServiceSpec, Snapshot } from "../../engine/model/snapshot.js";
 import { isIdempotent } from "../../engine/resilience/retry-policy.js";
 import { explainRoute, type RouteCandidate } from "../../engine/routing/explain-route.js";
 import type { ListenerRuntime } from "../../proxy/runtime.js";
@@ -132,20 +133,26 @@ function describeBackends(spec: RouteSpec, { snapshot, simulated }: Happening, {
   const services = new Map(snapshot.services.map((service) => [service.name, service]));
   const route = simulated.runtime.routes.find((candidate) => candidate.spec.name === spec.name);
   const total = spec.backends.reduce((sum, { weight }) => sum + weight, 0);
-  return (route?.spec.backends ?? []).map(({ service: name, weight }) => {
+  return (route?.spec.backends ?? []).map(({ service: name, subset, weight }) => {
     const service = services.get(name) as ServiceSpec;
     return {
       service: name,
       weight,
       sharePercent: total === 0 ? 0 : (weight / total) * 100,
       protocol: service.protocol,
-      balance: service.balance.algorithm,
-      endpoints: service.endpoints.map(({ host, port, weight: part, zone, labels }) => {
+      balance: describeBalance(service.balance),
+      subset: subset === null ? null : subset.labels,
+      endpoints: subsetOf(service.endpoints, subset).map(({ host, port, weight: part, zone, labels }) => {
         const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
         return { address, weight: part, zone, labels, state: endpointStates?.(name, address) ?? null };
       }),
     };
   });
+}
+
+function describeBalance({ algorithm, hashOn }: BalanceSpec): string {
+  if (hashOn === null) return algorithm;
+  return `${algorithm} on ${hashOn.name === "" ? hashOn.type : `${hashOn.type} ${hashOn.name}`}`;
 }
 
 function describePolicies({ timeouts, retry }: RouteSpec, method: string): ExplainedPolicies {

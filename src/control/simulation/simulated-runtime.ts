@@ -56,7 +56,11 @@ function simulatedRoute(route: RouteRuntime, work: Work): RouteRuntime {
     requestFilters: placed(route.requestFilters, route.spec.filters).map(({ filter, index }) =>
       tracedFilter(filter, index, route.spec.filters[index] as FilterSpec, work),
     ),
-    backends: route.backends.map((backend) => ({ ...backend, service: { ...backend.service, feedback: null }, picker: alwaysPicks(backend) })),
+    backends: route.backends.map((backend) => ({
+      ...backend,
+      service: { ...backend.service, feedback: null },
+      picker: alwaysPicks(backend),
+    })),
   };
 }
 

@@ -24,7 +24,7 @@ export interface LayoutRules {
 
 /** In the order of priorities. Endpoints without weight are in none. */
 export function layOut(endpoints: readonly Endpoint[], { subset, zone, createGroupPicker }: LayoutRules): Level[] {
-  const members = membersOf(endpoints, subset).filter(({ weight }) => weight > 0);
+  const members = subsetOf(endpoints, subset).filter(({ weight }) => weight > 0);
   const priorities = [...new Set(members.map(({ priority }) => priority))].sort((a, b) => a - b);
   const group = (part: readonly Endpoint[]): Group => ({ members: part, picker: createGroupPicker(part) });
   return priorities.map((priority) => {
@@ -34,12 +34,16 @@ export function layOut(endpoints: readonly Endpoint[], { subset, zone, createGro
   });
 }
 
-function membersOf(endpoints: readonly Endpoint[], subset: SubsetSpec | null): readonly Endpoint[] {
+/** Those with the labels; when there are none, what the subset says. */
+export function subsetOf<Labelled extends Pick<Endpoint, "labels">>(
+  endpoints: readonly Labelled[],
+  subset: SubsetSpec | null,
+): readonly Labelled[] {
   if (subset === null) return endpoints;
   const members = endpoints.filter(({ labels }) => hasLabels(labels, subset.labels));
   return members.length === 0 && subset.fallback === "all" ? endpoints : members;
 }
 
-export function hasLabels(labels: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {
+function hasLabels(labels: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {
   return Object.entries(wanted).every(([name, value]) => Object.hasOwn(labels, name) && labels[name] === value);
 }

@@ -138,7 +138,10 @@ export interface ExplainedBackend {
   /** Of the route's requests. */
   readonly sharePercent: number;
   readonly protocol: string;
+  /** The algorithm, and what it hashes on: `ringHash on cookie session`. */
   readonly balance: string;
+  /** Labels that an endpoint must have to be one of these; null: all endpoints of the service. */
+  readonly subset: Readonly<Record<string, string>> | null;
   readonly endpoints: readonly ExplainedEndpoint[];
 }
 

@@ -4,8 +4,8 @@ import { createServer } from "node:net";
 import { describe, it } from "node:test";
 import { startDemoServices } from "../../../src/cli/demo-services.js";
 import type { ServiceSpec } from "../../../src/engine/model/snapshot.js";
-import { BALANCE } from "../engine/balancing/endpoints.js";
 import { findFreePorts } from "../../support/upstream.js";
+import { BALANCE } from "../engine/balancing/endpoints.js";
 
 function service(name: string, ports: readonly number[]): ServiceSpec {
   const endpoints = ports.map((port) => ({ host: "127.0.0.1", port, weight: 1, zone: "", priority: 0, labels: {} }));

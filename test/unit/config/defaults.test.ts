@@ -110,11 +110,19 @@ test("a service is plain HTTP/1.1, round robin, with 1,024 connections per endpo
   const [service] = accept(withRoute(BACKENDS)).snapshot.services;
   assert.deepEqual(service, {
     name: "orders",
-    endpoints: [{ host: "127.0.0.1", port: 9101, weight: 1, zone: "", labels: {} }],
+    endpoints: [{ host: "127.0.0.1", port: 9101, weight: 1, zone: "", priority: 0, labels: {} }],
     protocol: "http1",
     tls: null,
     http2: { maxConcurrentStreams: 100, streamWindowBytes: 262_144, maxStreamWindowBytes: 1_048_576, pingMs: 15_000 },
-    balance: { algorithm: "roundRobin" },
+    balance: {
+      algorithm: "roundRobin",
+      hashOn: null,
+      maxLoadPercent: 0,
+      prefersLocalZone: true,
+      slowStartMs: 0,
+      panicThresholdPercent: 50,
+      retryAfter: { on: [503], maxMs: 30_000 },
+    },
     connectTimeoutMs: 5_000,
     keepAliveMs: 60_000,
     connectionAgeMs: 3_600_000,
@@ -148,7 +156,8 @@ test("a JWT provider takes every asymmetric algorithm and no other", () => {
 });
 
 test("everything around has defaults too", () => {
-  const { limits, telemetry, admin, workers, drain } = accept(MINIMAL).snapshot;
+  const { limits, telemetry, admin, workers, drain, zone } = accept(MINIMAL).snapshot;
+  assert.equal(zone, "");
   assert.deepEqual(limits, { store: "memory", maxKeys: 100_000 });
   assert.deepEqual(telemetry, { accessLog: { path: "stdout", sample: 1 } });
   assert.deepEqual(admin, { bind: { host: "127.0.0.1", port: 9901 }, tokens: [], socketPath: "" });

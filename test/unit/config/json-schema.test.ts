@@ -16,7 +16,19 @@ test("the JSON Schema knows every block, refuses others, and describes fields", 
     required: string[];
     additionalProperties: boolean;
   };
-  const blocks = ["listeners", "routes", "services", "providers", "limits", "telemetry", "admin", "workers", "drain", "supervision"];
+  const blocks = [
+    "listeners",
+    "routes",
+    "services",
+    "providers",
+    "limits",
+    "zone",
+    "telemetry",
+    "admin",
+    "workers",
+    "drain",
+    "supervision",
+  ];
   assert.deepEqual(Object.keys(schema.properties), blocks);
   assert.deepEqual(schema.required, ["listeners"]);
   assert.equal(schema.additionalProperties, false);

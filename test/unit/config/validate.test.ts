@@ -40,7 +40,11 @@ const ROUTE_CASES: readonly (readonly [string, string, RegExp])[] = [
   ["negative weight", "    backends: [{ service: orders, weight: -1 }]\n", /backends\[0\]\.weight must be at least 0/],
   ["broken weight", "    backends: [{ service: orders, weight: 1.5 }]\n", /backends\[0\]\.weight must be a whole number/],
   ["missing service", "    backends: [{ weight: 1 }]\n", /backends\[0\]\.service is missing: text is required/],
-  ["planned key", "    backends: [{ service: orders, subset: { a: b } }]\n", /backends\[0\]\.subset is not available yet in this version/],
+  [
+    "planned filter",
+    "    filters: [{ mirror: {} }]\n    backends: [{ service: orders }]\n",
+    /filters\[0\]\.mirror is not available yet in this version/,
+  ],
   ["unknown filter", `${BACKENDS}    filters: [{ jwtt: {} }]\n`, /filters\[0\]\.jwtt is not a known key \(did you mean "jwt"\?\)/],
   ["planned filter", `${BACKENDS}    filters: [{ cors: {} }]\n`, /filters\[0\]\.cors is not available yet/],
   [
@@ -112,9 +116,9 @@ const DOCUMENT_CASES: readonly (readonly [string, string, RegExp])[] = [
     /services\[0\]\.endpoints\.dns is not available yet/,
   ],
   [
-    "a planned algorithm",
-    `${MINIMAL}services: [{ name: a, endpoints: { static: [{ address: "a:1" }] }, balance: { algorithm: ewma } }]`,
-    /"ewma" is not available yet/,
+    "an unknown algorithm",
+    `${MINIMAL}services: [{ name: a, endpoints: { static: [{ address: "a:1" }] }, balance: { algorithm: ewna } }]`,
+    /algorithm "ewna" is not one of .*did you mean ewma/,
   ],
   [
     "an endpoint without port",

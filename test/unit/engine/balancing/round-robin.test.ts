@@ -32,7 +32,7 @@ describe("round robin", () => {
     const endpoints = endpointsOf([1, 1, 1, 1]);
     const picker = pickerOf(endpoints, { algorithm: "roundRobin" });
     const picks = [pick(picker, { random: 0 }), pick(picker, { tried: [endpoints[0]!, endpoints[1]!] }), pick(picker, { random: 0 })];
-    assert.deepEqual(picks, [endpoints[0], endpoints[2], endpoints[3]] });
+    assert.deepEqual(picks, [endpoints[0], endpoints[2], endpoints[3]]);
   });
 
   it("spreads the turns of one among many", () => {
@@ -54,7 +54,8 @@ describe("round robin", () => {
         const counts = weights.map(() => 0);
         for (let turn = 1; turn <= 3 * total; turn++) {
           counts[endpoints.indexOf(pick(picker) as Endpoint)]!++;
-          if (turn % total === 0) for (const [i, weight] of weights.entries()) assert.ok(Math.abs(counts[i]! - (turn / total) * weight) <= 2);
+          if (turn % total === 0)
+            for (const [i, weight] of weights.entries()) assert.ok(Math.abs(counts[i]! - (turn / total) * weight) <= 2);
         }
       }),
     );
