@@ -12,6 +12,9 @@ const UNTRIED = 1;
 const NOT_LAST = 2;
 const LOOSEST = 3;
 
+/** 25.000000000000004 is 25. */
+const ROUNDING = 1e-9;
+
 export class HashMembers {
   /** In the order of their ids, whatever the order of the list: tables are the same everywhere. */
   readonly endpoints: readonly Endpoint[];
@@ -81,7 +84,7 @@ export class HashMembers {
 
   #hasRoom(index: number): boolean {
     if (this.#load === 0 || this.#level > STRICTEST) return true;
-    return (this.endpoints[index] as Endpoint).inFlight < Math.ceil((this.#bounds[index] as number) * this.#load);
+    return (this.endpoints[index] as Endpoint).inFlight < Math.ceil((this.#bounds[index] as number) * this.#load - ROUNDING);
   }
 
   /** The set keeps its own count; only parts of a set have to be added up. */

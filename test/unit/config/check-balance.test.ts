@@ -81,7 +81,7 @@ test("subsets are labels, and priorities belong to endpoints", () => {
 
 test("a subset that is empty is told, and one without labels refused", () => {
   const warned = (backend: string) => accept(routed(backend)).warnings.join("\n");
-  assert.match(warned("subset: { version: v2 }"), /backends\[0\]\.subset no endpoint .* its requests are answered with 503/);
+  assert.match(warned("subset: { version: v2 }"), /backends\[0\]\.subset warning: no endpoint .* its requests are answered with 503/);
   assert.match(warned("subset: { version: v2 }, subsetFallback: all"), /all of its endpoints are used/);
   assert.match(refuse(routed("subset: {}")).join("\n"), /subset names no label/);
   assert.match(refuse(routed("subsetFallback: all")).join("\n"), /subsetFallback has no effect without subset/);
@@ -90,6 +90,6 @@ test("a subset that is empty is told, and one without labels refused", () => {
 test("a service that hashes on a claim wants a jwt filter on its routes", () => {
   const balance = "algorithm: maglev, hashOn: { claim: sub }";
   const warned = (filters: string) => accept(routed("weight: 1", { balance, filters })).warnings.join("\n");
-  assert.match(warned(""), /backends\[0\]\.service hashes on a claim, but the route has no jwt filter/);
+  assert.match(warned(""), /backends\[0\]\.service warning: hashes on a claim, but the route has no jwt filter/);
   assert.doesNotMatch(warned("filters: [{ jwt: { provider: main } }],"), /hashes on a claim/);
 });

@@ -82,7 +82,7 @@ test("a route matches everything on all ingress listeners, for 15 s, with one re
     hostnames: [],
     match: [{ path: { type: "PathPrefix", value: "/" }, methods: [], headers: [], query: [] }],
     filters: [],
-    backends: [{ service: "orders", weight: 1 }],
+    backends: [{ service: "orders", subset: null, weight: 1 }],
     timeouts: { requestMs: 15_000, backendRequestMs: 0 },
     retry: {
       attempts: 1,

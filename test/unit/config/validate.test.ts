@@ -118,7 +118,7 @@ const DOCUMENT_CASES: readonly (readonly [string, string, RegExp])[] = [
   [
     "an unknown algorithm",
     `${MINIMAL}services: [{ name: a, endpoints: { static: [{ address: "a:1" }] }, balance: { algorithm: ewna } }]`,
-    /algorithm "ewna" is not one of .*did you mean ewma/,
+    /algorithm "ewna" is not one of .*did you mean "ewma"/,
   ],
   [
     "an endpoint without port",
