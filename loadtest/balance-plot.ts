@@ -111,5 +111,7 @@ const svg = [
 writeFileSync(target, svg);
 for (const { algorithm, result } of runs) {
   const figures = [0.5, 0.9, 0.99, 0.999].map((part) => `p${part * 100} ${milliseconds(result.percentile(part))}`);
-  process.stdout.write(`${algorithm}: ${figures.join(", ")}; ${(result.slowShare * 100).toFixed(1)}% of all requests on the endpoint that is slow\n`);
+  process.stdout.write(
+    `${algorithm}: ${figures.join(", ")}; ${(result.slowShare * 100).toFixed(1)}% of all requests on the endpoint that is slow\n`,
+  );
 }
