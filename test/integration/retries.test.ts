@@ -89,7 +89,7 @@ routes:
   - { name: dead, match: [{ path: { value: /dead } }], backends: [{ service: dead }], retry: { attempts: 2, budgetMinPerSecond: 1000 } }
   - { name: mute, match: [{ path: { value: /mute } }], backends: [{ service: mute }], retry: { attempts: 2, ${ALL} } }
 services:
-  - { name: three, endpoints: { static: [${a}, ${b}, ${c}] } }
+  - { name: three, balance: { retryAfter: { max: 0s } }, endpoints: { static: [${a}, ${b}, ${c}] } }
   - { name: any, balance: { algorithm: random }, endpoints: { static: [${a}, ${b}, ${c}] } }
   - { name: one, endpoints: { static: [${a}] } }
   - { name: broke, endpoints: { static: [${a}, ${b}] } }

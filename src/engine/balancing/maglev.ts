@@ -50,26 +50,28 @@ export class MaglevPicker implements GroupPicker {
 }
 
 const EMPTY = 0xffff_ffff;
+/** The mean of equal weights may be a little more than each of them. */
+const ROUNDING = 1e-9;
 
-/** Lighter endpoints miss turns. */
+/** Heavier endpoints have several turns in a round, lighter ones miss some; so the work is that of the slots, whatever the weights. */
 function fillTable({ endpoints, weights }: HashMembers, slots: number): Uint32Array {
   const table = new Uint32Array(slots).fill(EMPTY);
   if (endpoints.length === 0) return table;
-  const heaviest = weights.reduce((most, weight) => Math.max(most, weight), 0);
+  const mean = weights.reduce((sum, weight) => sum + weight, 0) / weights.length;
   const skips = Uint32Array.from(endpoints, ({ id }) => 1 + (hashText(id, SKIP_SEED) % (slots - 1)));
   const next = Uint32Array.from(endpoints, ({ id }) => hashText(id) % slots);
-  /** What each one has saved up for turns; a turn costs the weight of the heaviest. */
+  /** What each one has saved up for turns; a turn costs the mean weight. */
   const saved = new Float64Array(endpoints.length);
   for (let filled = 0; ; ) {
     for (let i = 0; i < endpoints.length; i++) {
       saved[i] = (saved[i] as number) + (weights[i] as number);
-      if ((saved[i] as number) < heaviest) continue;
-      saved[i] = (saved[i] as number) - heaviest;
-      let slot = next[i] as number;
-      while (table[slot] !== EMPTY) slot = (slot + (skips[i] as number)) % slots;
-      table[slot] = i;
-      next[i] = (slot + (skips[i] as number)) % slots;
-      if (++filled === slots) return table;
+      for (; (saved[i] as number) >= mean - ROUNDING; saved[i] = (saved[i] as number) - mean) {
+        let slot = next[i] as number;
+        while (table[slot] !== EMPTY) slot = (slot + (skips[i] as number)) % slots;
+        table[slot] = i;
+        next[i] = (slot + (skips[i] as number)) % slots;
+        if (++filled === slots) return table;
+      }
     }
   }
 }

@@ -19,7 +19,7 @@ routes:
       - rateLimit: { limit: 5, burst: 2, per: 10s, key: jwt.sub }
       - requestHeaders: { set: { x-user: "{jwt.sub}", x-api-key: "\${KEY}", x-zone: "\${ZONE}" }, remove: [x-internal] }
       - responseHeaders: { set: { x-served-by: windrose } }
-    backends: [{ service: a, weight: 3 }, { service: b, weight: 1 }, { service: c, weight: 0 }]
+    backends: [{ service: a, weight: 3, subset: { v: "1" } }, { service: b, weight: 1 }, { service: c, weight: 0 }]
     timeouts: { request: 9s, backendRequest: 3s }
     retry: { attempts: 2, on: [connect-failure, "503"] }
   - name: remote
@@ -38,8 +38,8 @@ routes:
     filters: [{ redirect: { hostname: new.example, statusCode: 301 } }]
 services:
   - { name: a, endpoints: { static: [{ address: "10.1.1.1:80", zone: z, weight: 2, labels: { v: "1" } }, { address: "[fd00::1]:80" }] } }
-  - { name: b, endpoints: { static: [{ address: "10.1.1.2:80" }] } }
-  - { name: c, endpoints: { static: [{ address: "10.1.1.3:80" }] } }
+  - { name: b, balance: { algorithm: ringHash, hashOn: { cookie: sid } }, endpoints: { static: [{ address: "10.1.1.2:80" }] } }
+  - { name: c, balance: { algorithm: maglev, hashOn: { path: true } }, endpoints: { static: [{ address: "10.1.1.3:80" }] } }
   - { name: dead, endpoints: { static: [{ address: "10.1.1.4:80", weight: 0 }] } }
 providers:
   jwt:
@@ -171,8 +171,15 @@ describe("a simulated request", () => {
     );
     assert.deepEqual(explanation.backends[0]?.endpoints, [
       { address: "10.1.1.1:80", weight: 2, zone: "z", labels: { v: "1" }, state: null },
-      { address: "[fd00::1]:80", weight: 1, zone: "", labels: {}, state: null },
     ]);
+    assert.deepEqual(
+      explanation.backends.map(({ balance, subset }) => [balance, subset]),
+      [
+        ["roundRobin", { v: "1" }],
+        ["ringHash on cookie sid", null],
+        ["maglev on path", null],
+      ],
+    );
     assert.deepEqual(explanation.policies, {
       requestTimeoutMs: 9_000,
       backendRequestTimeoutMs: 3_000,
