@@ -99,6 +99,7 @@ const runs = ALGORITHMS.map(({ algorithm, colour }) => ({
 const setting = `${ENDPOINTS} endpoints, ${REQUESTS_PER_SECOND.toLocaleString("en")} requests per second, ${MEAN_WORK_MS} ms of work each on average`;
 const svg = [
   `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12" fill="#333">`,
+  "<title>Tail latency with one slow endpoint, by balancing algorithm</title>",
   `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
   text([LEFT, 26], "99th percentile of the requests of each second, by balance.algorithm", 'font-size="16"'),
   text([LEFT, 46], `${setting}; simulated with the gateway's pickers (loadtest/balance-plot.ts)`),

@@ -138,7 +138,7 @@ function createEndpoints(): readonly Endpoint[] {
     maxPendingRequests: 0,
     maxSlowClientPercent: 1,
   };
-  const http2 = { maxConcurrentStreams: 1, streamWindowBytes: 1, pingMs: 0 };
+  const http2 = { maxConcurrentStreams: 1, streamWindowBytes: 1, maxStreamWindowBytes: 1, pingMs: 0 };
   set.replace(
     Array.from({ length: ENDPOINTS }, (_, index) => {
       const target = { key: "", host: "", port: index + 1, version: "http1", http2, tls: null, ...limits, maxWebSockets: 0 } as const;

@@ -65,7 +65,7 @@ function createSet({ traits, isBusy, isDegraded }: Scenario, size: number): Endp
     host: "",
     port: 80,
     version: "http1",
-    http2: { maxConcurrentStreams: 1, streamWindowBytes: 1, pingMs: 0 },
+    http2: { maxConcurrentStreams: 1, streamWindowBytes: 1, maxStreamWindowBytes: 1, pingMs: 0 },
     tls: null,
     connectTimeoutMs: 0,
     keepAliveMs: 0,

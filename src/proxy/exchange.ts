@@ -20,8 +20,8 @@ import { type FilteredExchange, filterRequest, filterResponse } from "./filter-c
 import { type ForwardedRequest, prepareRequest } from "./forwarded-request.js";
 import type { Gateway } from "./gateway.js";
 import { localReply } from "./local-reply.js";
-import type { BodyTransform, Downstream, DownstreamHandler, ExchangeRecord, Reply, UpstreamCall } from "./ports.js";
 import { pickBackend, pickEndpoint, pickOccasion } from "./pick-endpoint.js";
+import type { BodyTransform, Downstream, DownstreamHandler, ExchangeRecord, Reply, UpstreamCall } from "./ports.js";
 import { RequestBody } from "./request-body.js";
 import type { BackendRuntime, ListenerRuntime, RouteRuntime, Runtime } from "./runtime.js";
 import { upstreamRequest } from "./upstream-request.js";
