@@ -85,12 +85,14 @@ export function createRequestHandler(parts: HandlerParts): RequestHandler {
     const [path = "", ...rest] = (request.url ?? "").split("?");
     const found = parts.router(request.method ?? "", path);
     const versionBefore = parts.servedVersion();
+    // Of a caller who has left meanwhile it is not known any more.
+    const remote = door === "socket" ? "" : (request.socket.remoteAddress ?? "");
     const { answer, caller, note } = await decide(request, response, { found, door });
     if (found.kind === "endpoint" && found.endpoint.access === "write") {
       parts.audit.record({
         at: new Date().toISOString(),
         caller: caller?.name ?? "",
-        remote: door === "socket" ? "" : (request.socket.remoteAddress ?? ""),
+        remote,
         method: request.method ?? "",
         path: [path, ...rest].join("?").slice(0, MAX_SHOWN_PATH),
         operation: found.endpoint.id,

@@ -18,7 +18,7 @@ export interface FirstChoice {
 
 /** Null: problems were printed. Warnings are printed and stop nobody. */
 export function loadFirst(choice: FirstChoice): FirstConfiguration | null {
-  if (choice.isResuming) return loadResumed(choice) ?? loadFirst({ ...choice, isResuming: false });
+  if (choice.isResuming) return loadResumed(choice) ?? loadForgotten(choice);
   const { path } = choice;
   const result = loadConfig(path);
   printProblems(result.ok ? result.warnings : result.problems);
@@ -47,6 +47,14 @@ function loadResumed({ path, stateDirectory }: FirstChoice): FirstConfiguration 
   const last = lastVersion(stateDirectory);
   const result = last === null ? null : loadTexts(folderOf(path), last.texts);
   return last === null || !result?.ok ? null : firstOf(path, result, { source: last.source, author: last.author, note: last.note });
+}
+
+function loadForgotten(choice: FirstChoice): FirstConfiguration | null {
+  const { path, stateDirectory } = choice;
+  process.stderr.write(
+    `windrose: WARNING: what was served before is not in the history in ${stateDirectory}; serving what is in ${path}\n`,
+  );
+  return loadFirst({ ...choice, isResuming: false });
 }
 
 function lastVersion(stateDirectory: string): StoredVersion | null {

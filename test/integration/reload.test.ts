@@ -162,6 +162,17 @@ describe("a configuration that is saved", () => {
   });
 });
 
+describe("a file that the configuration begins to point to", () => {
+  it("may be renewed while workers are being replaced for it", async () => {
+    const gateway = await start(answering("one"), { files: { "body.txt": "first" } });
+    const more = 'listeners: [{ name: more, bind: "127.0.0.1:0", protocol: http }, ';
+    save(gateway, answering("").replace('body: ""', "body: { file: body.txt }").replace("listeners: [", more));
+    await eventually(() => gateway.stderr().includes("workers are replaced"), "the roll to begin");
+    save(gateway, "second", "body.txt");
+    await eventually(async () => (await textOf(gateway)) === "second", "the new body");
+  });
+});
+
 describe("SIGHUP", () => {
   it("reads the configuration again, to the primary as to npm's child", async () => {
     const gateway = await start(answering("one"));

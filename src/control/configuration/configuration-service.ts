@@ -93,6 +93,7 @@ class Service implements ConfigurationService {
       loader: this.#loader,
       putIntoService: (next, previous) => parts.putIntoService(next, previous),
       record: (version) => recordUnlessLatest(version, parts.history),
+      onLoad: (files) => this.#watchMaterials([...this.served.files, ...files]),
       onChange: (last, now, files) => this.#changed(last, now, files),
     });
     this.#guarded = createGuardedApplies({

@@ -57,6 +57,8 @@ export interface LiveConfigurationPorts {
   putIntoService(next: Snapshot, previous: Snapshot): Promise<PutOutcome>;
   /** Remembers an accepted version; a disk that fails must not fail the change. */
   record(version: Omit<StoredVersion, "sequence">): ConfigVersion;
+  /** Before it is put into service, which may take seconds: what is renewed meanwhile must be noticed. */
+  onLoad(files: readonly string[]): void;
   /** After every attempt, successful or not. `files`: what to watch from now on. */
   onChange(last: LastChange, served: Served, files: readonly string[]): void;
 }
@@ -190,6 +192,7 @@ class Live implements LiveConfiguration {
     const startedAt = performance.now();
     const before = this.served;
     const planned = await this.#load(source);
+    if (planned.result === "planned") this.#ports.onLoad(planned.loaded.files);
     const files = planned.result === "rejected" ? (planned.files ?? []) : planned.result === "planned" ? planned.loaded.files : [];
     const outcome = planned.result === "planned" ? await this.#serve(planned.loaded, { source, origin, startedAt }) : withoutFiles(planned);
     return this.#ended({ before, origin, outcome }, files);

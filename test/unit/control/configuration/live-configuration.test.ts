@@ -43,6 +43,7 @@ function live(context: TestContext, more: Partial<LiveConfigurationPorts> = {}) 
     },
     putIntoService: async () => ({ isServed: true, hasRolled: false }),
     record: (version) => ({ ...version, sequence: 2 }),
+    onLoad: () => {},
     onChange: () => {},
     ...more,
   });
