@@ -12,13 +12,13 @@ export interface FirstChoice {
   readonly stateDirectory: string;
   /** When the document has problems, start with the last version that was accepted. */
   readonly isLastGoodEnough: boolean;
-  /** Goes on where another process stopped: with what it served, whatever lies on disk. */
-  readonly isResuming: boolean;
+  /** Goes on where another process stopped: with the version it served, whatever lies on disk; null: it is the first. */
+  readonly resumes: string | null;
 }
 
 /** Null: problems were printed. Warnings are printed and stop nobody. */
 export function loadFirst(choice: FirstChoice): FirstConfiguration | null {
-  if (choice.isResuming) return loadResumed(choice) ?? loadForgotten(choice);
+  if (choice.resumes !== null) return loadResumed(choice, choice.resumes) ?? loadForgotten(choice);
   const { path } = choice;
   const result = loadConfig(path);
   printProblems(result.ok ? result.warnings : result.problems);
@@ -43,8 +43,9 @@ function loadLastGood(choice: FirstChoice, problems: string): FirstConfiguration
   return firstOf(choice.path, result, { source: "fallback", author: "", note });
 }
 
-function loadResumed({ path, stateDirectory }: FirstChoice): FirstConfiguration | null {
-  const last = lastVersion(stateDirectory);
+/** The newest of the history may be another gateway's, when what was served could not be written. */
+function loadResumed({ path, stateDirectory }: FirstChoice, version: string): FirstConfiguration | null {
+  const last = lastVersion(stateDirectory, version);
   const result = last === null ? null : loadTexts(folderOf(path), last.texts);
   return last === null || !result?.ok ? null : firstOf(path, result, { source: last.source, author: last.author, note: last.note });
 }
@@ -54,13 +55,15 @@ function loadForgotten(choice: FirstChoice): FirstConfiguration | null {
   process.stderr.write(
     `windrose: WARNING: what was served before is not in the history in ${stateDirectory}; serving what is in ${path}\n`,
   );
-  return loadFirst({ ...choice, isResuming: false });
+  return loadFirst({ ...choice, resumes: null });
 }
 
-function lastVersion(stateDirectory: string): StoredVersion | null {
+/** @param version "": whichever is the newest */
+function lastVersion(stateDirectory: string, version = ""): StoredVersion | null {
   try {
     const history = readVersionHistory(stateDirectory, (message) => process.stderr.write(`windrose: history: ${message}\n`));
-    for (const { sequence } of history.list()) {
+    for (const { sequence, version: listed } of history.list()) {
+      if (version !== "" && listed !== version) continue;
       const found = history.find(`#${sequence}`);
       if (found.isFound) return found.version;
     }

@@ -44,7 +44,7 @@ export async function quickstart(args: readonly string[]): Promise<number> {
   if (!made.ok) return fail("quickstart", made.problem);
   if (made.files.some((file) => file.action === "written")) process.stderr.write(`windrose: made development certificates in ${certs}\n`);
   const directory = stateDirectory("", process.env, config);
-  const first = loadFirst({ path: config, stateDirectory: directory, isLastGoodEnough: false, isResuming: false });
+  const first = loadFirst({ path: config, stateDirectory: directory, isLastGoodEnough: false, resumes: null });
   if (first === null) return EXIT.configuration;
   const key = readSigningKey(join(certs, DEVELOPMENT_FILES.jwtKey));
   if (!key.ok) return fail("quickstart", key.message);

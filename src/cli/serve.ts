@@ -25,8 +25,8 @@ export async function serve({ config, state, isLastGoodEnough, isSingle, onReady
   try {
     const directory = stateDirectory(state, process.env, config);
     // What another primary served is served on, whatever lies on disk by now.
-    const isResuming = keeper !== null && keeper.predecessor !== null;
-    const first = loadFirst({ path: config, stateDirectory: directory, isLastGoodEnough, isResuming });
+    const resumes = keeper?.predecessor?.version ?? null;
+    const first = loadFirst({ path: config, stateDirectory: directory, isLastGoodEnough, resumes });
     if (first === null) return EXIT.configuration;
     process.stderr.write(describeSnapshot(first.snapshot, config));
     const ready = (info: GatewayInfo): void => {

@@ -35,6 +35,7 @@ export interface KeeperLink {
   readonly retired: Promise<"retired">;
   tellWorkers(workers: readonly ProcessIdentity[], drainTimeoutMs: number): void;
   tellPorts(ports: Readonly<Record<string, number>>): void;
+  tellServing(version: string): void;
   /** Our workers serve: resolves when the predecessor has let go of what only one can hold. */
   takeOver(): Promise<void>;
   /** @param line for whoever started us */
@@ -96,6 +97,10 @@ class Link implements KeeperLink {
 
   tellWorkers(workers: readonly ProcessIdentity[], drainTimeoutMs: number): void {
     this.#send({ type: "workers", workers, drainTimeoutMs });
+  }
+
+  tellServing(version: string): void {
+    this.#send({ type: "serving", version });
   }
 
   tellPorts(ports: Readonly<Record<string, number>>): void {

@@ -25,6 +25,8 @@ export interface Predecessor {
   readonly ports: Readonly<Record<string, number>>;
   /** What it said when it served; holds the port of its admin listener. */
   readonly readyLine: string;
+  /** Version of the snapshot that it served last, "" when it never told. */
+  readonly version: string;
 }
 
 export type UpgradeOutcome =
@@ -38,6 +40,8 @@ export type FromPrimary =
   /** All workers that run now, and how long they may drain. */
   | { readonly type: "workers"; readonly workers: readonly ProcessIdentity[]; readonly drainTimeoutMs: number }
   | { readonly type: "ports"; readonly ports: Readonly<Record<string, number>> }
+  /** The version of the snapshot that all its workers serve. */
+  | { readonly type: "serving"; readonly version: string }
   /** Its workers serve; now it wants what only one primary can hold. Answered by `takeOver`. */
   | { readonly type: "prepared" }
   /** It serves; the line goes to whoever started us. */

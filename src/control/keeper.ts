@@ -9,6 +9,7 @@ import {
   type FromPrimary,
   KEEPER_PROTOCOL,
   KEEPER_VARIABLE,
+  type Predecessor,
   type ToPrimary,
   type UpgradeOutcome,
   type Welcome,
@@ -44,6 +45,7 @@ interface Primary {
   workers: readonly ProcessIdentity[];
   drainTimeoutMs: number;
   ports: Readonly<Record<string, number>>;
+  version: string;
   /** Sockets that it has asked for. */
   readonly keys: Set<string>;
   /** Until it serves, or while it drains: when it is given up. */
@@ -68,6 +70,7 @@ class Keeper {
   #release: "none" | "asked" | "done" = "none";
   /** Of the last one that served. */
   #ports: Readonly<Record<string, number>> = {};
+  #version = "";
   #wasReady = false;
   #readyLine = "";
   /** SIGHUP came while no primary served. */
@@ -102,7 +105,7 @@ class Keeper {
     const welcome: Welcome = {
       protocol: KEEPER_PROTOCOL,
       keeper: identify(process.pid),
-      predecessor: this.#wasReady ? { ports: this.#current?.ports ?? this.#ports, readyLine: this.#readyLine } : null,
+      predecessor: this.#wasReady ? this.#predecessor() : null,
     };
     const env = { ...process.env, [KEEPER_VARIABLE]: JSON.stringify(welcome) };
     const child = fork(entry, args, { env, stdio: stdioOf(this.#options.readyFd) });
@@ -112,6 +115,7 @@ class Keeper {
       workers: [],
       drainTimeoutMs: 0,
       ports: {},
+      version: "",
       keys: new Set(),
       deadline: null,
     };
@@ -182,6 +186,9 @@ class Keeper {
         return;
       case "ports":
         primary.ports = message.ports;
+        return;
+      case "serving":
+        primary.version = message.version;
         return;
       case "prepared":
         return this.#prepared(primary);
@@ -277,9 +284,15 @@ class Keeper {
     this.#finishWhenEmpty();
   }
 
+  #predecessor(): Predecessor {
+    const { ports, version } = this.#current ?? { ports: this.#ports, version: this.#version };
+    return { ports, version, readyLine: this.#readyLine };
+  }
+
   #currentEnded(primary: Primary, code: number, reason: string): void {
     this.#current = null;
     this.#ports = primary.ports;
+    this.#version = primary.version;
     if (this.#isStopping) {
       this.#exitCode = code;
       return;

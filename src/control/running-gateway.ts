@@ -122,7 +122,7 @@ class Running implements RunningGateway {
     const { snapshot } = this.served;
     await Promise.race([this.#keys.start(), delay(KEYS_WAIT_MS)]);
     this.failure = await this.#bringUp(snapshot.admin);
-    this.#metrics.recordSnapshot(snapshot.version);
+    this.#isServed(snapshot.version);
     const { keeper, history, log } = this.#parts;
     keeper?.onHandOver({
       release: async () => {
@@ -239,12 +239,20 @@ class Running implements RunningGateway {
     }
     // Before the snapshot that needs them, on the same pipe.
     keys.commit();
-    const outcome = await this.#serve(next, previous);
+    const outcome = await this.#serve(next, previous).catch((error: Error): PutOutcome => {
+      this.#parts.log.error({ err: error }, "bug: a snapshot could not be put into service");
+      return { isServed: false, message: error.message };
+    });
     if (outcome.isServed) {
       this.#limits.setMaxKeys(next.limits.maxKeys);
-      this.#metrics.recordSnapshot(next.version);
+      this.#isServed(next.version);
     } else await this.#goBack(previous);
     return outcome;
+  }
+
+  #isServed(version: string): void {
+    this.#metrics.recordSnapshot(version);
+    this.#parts.keeper?.tellServing(version);
   }
 
   async #serve(next: Snapshot, previous: Snapshot): Promise<PutOutcome> {
