@@ -24,6 +24,7 @@ import type {
 } from "../engine/model/snapshot.js";
 import { parseDuration, parseSize } from "../engine/model/units.js";
 import { compileBalance, compileSubset } from "./compile-balance.js";
+import { compileBreaker, compileHealth, compileOutlier } from "./compile-resilience.js";
 import { deepFreeze } from "./deep-freeze.js";
 import type { Materials } from "./materials.js";
 import type { DocumentPath } from "./problems.js";
@@ -263,6 +264,10 @@ function compileService(service: Service, path: DocumentPath, { materials }: Com
     maxPendingRequests: service.circuit.maxPendingRequests,
     maxSlowClientPercent: service.circuit.maxSlowClientPercent,
     maxWebSockets: service.circuit.maxWebSockets,
+    maxRequests: service.circuit.maxRequests,
+    breakers: { endpoint: compileBreaker(service.circuit.breakers.endpoint), service: compileBreaker(service.circuit.breakers.service) },
+    outlier: compileOutlier(service.outlier),
+    health: compileHealth(service.health),
   };
 }
 

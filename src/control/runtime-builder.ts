@@ -4,11 +4,13 @@
  */
 import { performance } from "node:perf_hooks";
 import { createEndpointRegistry } from "../engine/balancing/endpoint-registry.js";
-import { createBalanceFeedback } from "../engine/balancing/feedback.js";
+import { combineFeedback, createBalanceFeedback } from "../engine/balancing/feedback.js";
 import { createPickerCache } from "../engine/balancing/picker-cache.js";
-import type { Endpoint } from "../engine/model/endpoint.js";
+import type { Endpoint, EndpointSet } from "../engine/model/endpoint.js";
 import type { BackendSpec, ListenerSpec, RouteSpec, ServiceSpec, Snapshot } from "../engine/model/snapshot.js";
+import { GuardedPicker } from "../engine/resilience/guarded-picker.js";
 import { createRetryBudget, type RetryBudget } from "../engine/resilience/retry-budget.js";
+import { isUnguarded, learnsNothing, ServiceGuard } from "../engine/resilience/service-guard.js";
 import { compileRoutes } from "../engine/routing/compile-routes.js";
 import { createFilters, type FilterPorts } from "../filters/registry.js";
 import { createHashKey } from "../proxy/hash-key.js";
@@ -25,18 +27,34 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
   const endpoints = createEndpointRegistry();
   const pickers = createPickerCache();
   const budgets = new Map<string, RetryBudget>();
+  const guards = new Map<string, ServiceGuard>();
 
   function buildService(spec: ServiceSpec): ServiceRuntime {
     const retryBudget = budgets.get(spec.name) ?? createRetryBudget();
     budgets.set(spec.name, retryBudget);
     const { hashOn } = spec.balance;
+    const set = endpoints.reconcile(spec, performance.now());
+    const guard = guardOf(spec, set);
     return {
       spec,
-      endpoints: endpoints.reconcile(spec, performance.now()),
+      endpoints: set,
       hashKey: hashOn === null ? null : createHashKey(hashOn),
-      feedback: createBalanceFeedback(spec.balance),
+      guard,
+      feedback: combineFeedback([createBalanceFeedback(spec.balance), learnsNothing(spec) ? null : guard]),
       retryBudget,
     };
+  }
+
+  function guardOf(spec: ServiceSpec, { endpoints: listed }: EndpointSet): ServiceGuard | null {
+    const known = guards.get(spec.name);
+    known?.update(spec, listed);
+    if (isUnguarded(spec)) {
+      guards.delete(spec.name);
+      return null;
+    }
+    const guard = known ?? new ServiceGuard(spec);
+    guards.set(spec.name, guard);
+    return guard;
   }
 
   return {
@@ -45,12 +63,13 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
       const filters = snapshot.routes.map((spec) => buildFilters(spec, snapshot, ports));
       const services = new Map(snapshot.services.map((spec) => [spec.name, buildService(spec)]));
       endpoints.retainServices(new Set(services.keys()));
-      for (const name of budgets.keys()) if (!services.has(name)) budgets.delete(name);
+      for (const known of [budgets, guards]) for (const name of known.keys()) if (!services.has(name)) known.delete(name);
       const picker = pickers.forSnapshot();
       const backend = ({ service: name, subset, weight }: BackendSpec): BackendRuntime => {
         // The compiler has checked that every service exists.
         const service = services.get(name) as ServiceRuntime;
-        return { service, weight, picker: picker(service.endpoints, { balance: service.spec.balance, subset, zone: snapshot.zone }) };
+        const plain = picker(service.endpoints, { balance: service.spec.balance, subset, zone: snapshot.zone });
+        return { service, weight, picker: service.guard === null ? plain : new GuardedPicker(plain, service.guard) };
       };
       return Object.freeze({
         snapshot,

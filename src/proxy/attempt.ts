@@ -40,6 +40,7 @@ export class Attempt implements UpstreamHandler {
   isSent = false;
   #isOver = false;
   #wasConnectedEarly = false;
+  #isTold = false;
 
   constructor(owner: AttemptOwner, endpoint: Endpoint, feedback: AttemptFeedback | null) {
     this.#owner = owner;
@@ -70,9 +71,14 @@ export class Attempt implements UpstreamHandler {
     if (!this.isSent) this.#call?.bodyArrived(isWhole);
   }
 
-  /** Gives it up; nothing is reported any more. */
-  abort(): void {
-    if (this.#over()) this.#call?.abort();
+  /**
+   * Gives it up; the owner hears nothing any more.
+   * @param code why, if the exchange failed: a service that was silent while the time of the whole exchange passed is told of
+   */
+  abort(code: ErrorCode | "" = ""): void {
+    if (!this.#over()) return;
+    this.#call?.abort();
+    if (code === "upstream-timeout" && this.isSent && !this.#isTold) this.#tell(0, code, NO_HEADERS);
   }
 
   /** Ends it as a failure that was found on this side. */
@@ -144,6 +150,7 @@ export class Attempt implements UpstreamHandler {
 
   #tell(status: number, code: ErrorCode | "", headers: readonly string[]): void {
     if (this.#feedback === null) return;
+    this.#isTold = true;
     result.endpoint = this.endpoint;
     result.status = status;
     result.code = code;

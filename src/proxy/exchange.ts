@@ -20,7 +20,7 @@ import { type FilteredExchange, filterRequest, filterResponse } from "./filter-c
 import { type ForwardedRequest, prepareRequest } from "./forwarded-request.js";
 import type { Gateway } from "./gateway.js";
 import { localReply } from "./local-reply.js";
-import { pickBackend, pickEndpoint, pickOccasion } from "./pick-endpoint.js";
+import { pickBackend, pickEndpoint, pickOccasion, whyNone } from "./pick-endpoint.js";
 import type { BodyTransform, Downstream, DownstreamHandler, ExchangeRecord, Reply, UpstreamCall } from "./ports.js";
 import { RequestBody } from "./request-body.js";
 import type { BackendRuntime, ListenerRuntime, RouteRuntime, Runtime } from "./runtime.js";
@@ -202,7 +202,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     if (this.#body !== null) this.#downstream.wantBody?.();
     const now = performance.now();
     const endpoint = pickEndpoint(this, backend, pickOccasion(now, null));
-    if (endpoint === null) return this.fail("no-healthy-endpoint", "no endpoint can take traffic");
+    if (endpoint === null) return this.fail(...whyNone(backend.service));
     this.#startAttempt(endpoint, false, now);
   }
 
@@ -431,7 +431,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     if (this.#phase === "complete") return;
     if (this.#relay !== null) return this.#relay.abort(code, detail);
     this.#note(code, detail);
-    this.#attempt?.abort();
+    this.#attempt?.abort(code);
     this.#attempt = null;
     // A head that is only stated can still be taken back: the caller then gets the reply that is true.
     if (this.#isHeadSent && !this.#downstream.takeBack()) {

@@ -5,6 +5,7 @@
 import type { AttemptFeedback, EndpointSet, Picker } from "../engine/model/endpoint.js";
 import type { ListenerSpec, RouteSpec, ServiceSpec, Snapshot } from "../engine/model/snapshot.js";
 import type { RetryBudget } from "../engine/resilience/retry-budget.js";
+import type { ServiceGuard } from "../engine/resilience/service-guard.js";
 import type { RouteTable } from "../engine/routing/route-table.js";
 import type { HashKey } from "./hash-key.js";
 import type { Filter } from "./ports.js";
@@ -44,6 +45,8 @@ export interface ServiceRuntime {
   readonly endpoints: EndpointSet;
   /** Null for algorithms that do not hash. */
   readonly hashKey: HashKey | null;
+  /** Null when nothing is guarded. Survives snapshots. */
+  readonly guard: ServiceGuard | null;
   /** Null when nothing is to be learnt from attempts. */
   readonly feedback: AttemptFeedback | null;
   /** Survives snapshots, like the endpoints. */

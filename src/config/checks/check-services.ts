@@ -1,4 +1,5 @@
 /** Services: endpoints that are different ones, TLS settings that are used and safe. */
+import { parseDuration } from "../../engine/model/units.js";
 import type { DocumentPath } from "../problems.js";
 import type { CheckContext, DocumentDraft } from "./check-document.js";
 import { checkRepeats } from "./check-listeners.js";
@@ -30,6 +31,8 @@ function checkService(service: ServiceDraft, path: DocumentPath, context: CheckC
     checker.warn(at, "every endpoint has weight 0: the service takes no traffic");
   }
   checkTls(service, path, context);
+  checkHealth(service, path, context);
+  checkOutlier(service, path, context);
   if (service.protocol === "http1" && checker.isWritten([...path, "http2"])) {
     checker.error([...path, "http2"], "has no effect with protocol http1", "write protocol: h2c, h2 or https");
   }
@@ -54,6 +57,38 @@ function checkTls(service: ServiceDraft, path: DocumentPath, context: CheckConte
     checker.error([...at, "alpn"], "has no effect with protocol h2, which offers h2 alone", "write protocol: https");
   }
   readRoots([...at, "ca"], service.tls.ca, context);
+}
+
+/** Settings of other kinds of checks. */
+const IDLE_WITH: Readonly<Record<"http" | "tcp" | "grpc", readonly string[]>> = {
+  http: ["service"],
+  tcp: ["path", "method", "statuses", "service", "host"],
+  grpc: ["path", "method", "statuses"],
+};
+
+function checkHealth({ health, protocol }: ServiceDraft, path: DocumentPath, { checker }: CheckContext): void {
+  if (health?.type === undefined) return;
+  const at = [...path, "health"];
+  for (const key of IDLE_WITH[health.type]) {
+    if (checker.isWritten([...at, key])) checker.error([...at, key], `has no effect with type ${health.type}`);
+  }
+  if (health.type === "grpc" && protocol === "http1" && health.port === undefined) {
+    checker.error([...at, "type"], "gRPC needs HTTP/2", "write protocol: h2c, or the port where the service speaks it");
+  }
+}
+
+function checkOutlier({ outlier }: ServiceDraft, path: DocumentPath, { checker }: CheckContext): void {
+  if (outlier === undefined) return;
+  const at = [...path, "outlier"];
+  const { baseEjectionTime, maxEjectionTime, consecutive5xx, consecutiveGatewayErrors, successRate } = outlier;
+  if (isLonger(baseEjectionTime, maxEjectionTime) && checker.isWritten([...at, "maxEjectionTime"])) {
+    checker.error([...at, "maxEjectionTime"], "must not be shorter than baseEjectionTime");
+  }
+  if (consecutive5xx === 0 && consecutiveGatewayErrors === 0 && successRate === undefined) checker.warn(at, "nothing is ever ejected");
+}
+
+function isLonger(one: string | undefined, other: string | undefined): boolean {
+  return (parseDuration(one ?? "") ?? 0) > (parseDuration(other ?? "") ?? Number.POSITIVE_INFINITY);
 }
 
 /** Only in a document that is valid so far: a broken route may be the one that uses it. */

@@ -6,9 +6,8 @@
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   "": ["identity", "registry", "policies"],
   "routes.filters": ["cors", "authorize", "mirror"],
-  services: ["mesh", "health", "outlier"],
+  services: ["mesh"],
   "services.endpoints": ["file", "dns", "registry", "consul", "kubernetes"],
-  "services.circuit": ["maxRequests"],
   limits: ["redis", "onStoreFailure"],
   telemetry: ["tracing", "metrics"],
 };

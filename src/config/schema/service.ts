@@ -1,6 +1,7 @@
 /** `services`: a named group of interchangeable endpoints and its policies. */
 import { z } from "zod";
 import { balanceSchema } from "./balance.js";
+import { breakersSchema, healthSchema, outlierSchema } from "./resilience.js";
 import { boundedSize, duration, endpointAddress, filePath, hostname, name, positiveDuration, textOrFile, weight } from "./values.js";
 
 /** RFC 9113 §6.9.2, §6.9.1. */
@@ -94,6 +95,16 @@ const circuit = z.strictObject({
     .max(1_000_000)
     .default(10_000)
     .describe("Open WebSockets per endpoint and worker; they do not count towards maxConnections. 0 refuses upgrades."),
+  maxRequests: z
+    .int()
+    .min(0)
+    .max(10_000_000)
+    .default(0)
+    .describe(
+      "Requests under way per service and worker, WebSockets and those that wait for a connection included; more are answered with 503. " +
+        "0: only the other limits count.",
+    ),
+  breakers: breakersSchema.prefault({}).describe("Circuit breakers."),
 });
 
 const timeouts = z.strictObject({
@@ -124,6 +135,10 @@ export const serviceSchema = z.strictObject({
   http2: http2.optional().describe("For protocols h2, h2c and https."),
   balance: balanceSchema.prefault({}).describe("How an endpoint is chosen."),
   circuit: circuit.prefault({}),
+  health: healthSchema.optional().describe("Active checks of all endpoints, made by the primary process. Default: none."),
+  outlier: outlierSchema
+    .optional()
+    .describe("Endpoints whose answers fail are left alone for a while; an empty block takes the defaults. Default: none."),
   timeouts: timeouts.prefault({}),
 });
 

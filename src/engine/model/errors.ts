@@ -58,6 +58,8 @@ export const ERRORS = Object.freeze({
   // Upstream: the service did not answer as it should.
   "no-healthy-endpoint": facts(503, "UH", "upstream", "No healthy endpoint"),
   "upstream-overflow": facts(503, "UO", "upstream", "Too many requests wait for this service"),
+  /** The service was not asked, because too many of the last requests failed. */
+  "circuit-open": facts(503, "UO", "gateway", "Too many requests to this service failed"),
   "connect-failed": facts(503, "UF", "upstream", "Could not connect to the service", true),
   "connect-timeout": facts(504, "UF", "upstream", "Connecting to the service took too long", true),
   "upstream-tls-failed": facts(502, "UF", "upstream", "TLS to the service failed", true),

@@ -260,6 +260,66 @@ export interface ServiceSpec {
   readonly maxSlowClientPercent: number;
   /** Open WebSockets per endpoint and worker, beside `maxConnections`. */
   readonly maxWebSockets: number;
+  /** Attempts under way per service and worker; 0: unlimited. */
+  readonly maxRequests: number;
+  readonly breakers: { readonly endpoint: BreakerSpec | null; readonly service: BreakerSpec | null };
+  /** Null: endpoints are never ejected. */
+  readonly outlier: OutlierSpec | null;
+  /** Null: endpoints are not checked. */
+  readonly health: HealthSpec | null;
+}
+
+/** engine/resilience/circuit.ts says how they work together. */
+export interface BreakerSpec {
+  readonly failurePercent: number;
+  /** Within a window, before its share of failures means anything. */
+  readonly minimumRequests: number;
+  readonly windowMs: number;
+  readonly openMs: number;
+  readonly halfOpenRequests: number;
+}
+
+/** engine/resilience/outlier.ts says how they work together. */
+export interface OutlierSpec {
+  /** 0: never for this. */
+  readonly consecutive5xx: number;
+  /** 0: never for this. */
+  readonly consecutiveGatewayErrors: number;
+  /** Null: never for this. */
+  readonly successRate: { readonly minimumHosts: number; readonly requestVolume: number; readonly stdevFactor: number } | null;
+  readonly intervalMs: number;
+  readonly baseEjectionMs: number;
+  readonly maxEjectionMs: number;
+  readonly maxEjectionPercent: number;
+}
+
+/** Active checks, which the primary makes. */
+export interface HealthSpec {
+  readonly probe: HealthProbe;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly unhealthyAfter: number;
+  readonly healthyAfter: number;
+}
+
+export type HealthProbe =
+  /** `host`: "" means the endpoint's. `port`: 0 means the endpoint's. */
+  | {
+      readonly type: "http";
+      readonly method: string;
+      readonly path: string;
+      readonly host: string;
+      readonly statuses: readonly StatusRange[];
+      readonly port: number;
+    }
+  | { readonly type: "tcp"; readonly port: number }
+  /** grpc.health.v1; `service`: "" asks for the server as a whole. */
+  | { readonly type: "grpc"; readonly service: string; readonly host: string; readonly port: number };
+
+/** Both included. */
+export interface StatusRange {
+  readonly from: number;
+  readonly to: number;
 }
 
 export type BalanceAlgorithm = "roundRobin" | "leastRequest" | "ewma" | "ringHash" | "maglev" | "random";
