@@ -219,6 +219,35 @@ export const info = z.strictObject({
   listeners: z.array(z.strictObject({ name: z.string(), direction: z.string(), protocol: z.string(), host: z.string(), port: count() })),
 }) satisfies z.ZodType<views.InfoView>;
 
+const endpointView = z.strictObject({
+  address: z.string().describe("host:port."),
+  weight: count(),
+  zone: z.string(),
+  priority: count(),
+  state: z.enum(["healthy", "unhealthy", "ejected", "draining"]),
+  reasons: z.array(z.string()).describe("For its state, and for what may follow."),
+  inFlight: count().describe("Attempts under way, in all workers."),
+  ejectedBy: count().describe("Workers that have ejected it."),
+  ejectedForMs: count().describe("The longest of what is left of these ejections."),
+  workers: count().describe("Workers that have answered."),
+  checks: z
+    .array(z.strictObject({ at: time(), durationMs: count(), isPassed: z.boolean(), text: z.string() }))
+    .describe("The last active checks, newest first."),
+}) satisfies z.ZodType<views.EndpointView>;
+
+export const services = z.strictObject({
+  services: z.array(
+    z.strictObject({
+      name: z.string(),
+      protocol: z.string(),
+      algorithm: z.string(),
+      healthCheck: z.string().nullable().describe("Kind of its active checks; null: it has none."),
+      reasons: z.array(z.string()).describe("Of the service as a whole, such as an open circuit."),
+      endpoints: z.array(endpointView),
+    }) satisfies z.ZodType<views.ServiceView>,
+  ),
+});
+
 export const auditEntry = z.strictObject({
   at: time(),
   caller: z.string().describe("A token's name, socket, or anonymous; empty when the token was none of ours."),

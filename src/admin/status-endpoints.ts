@@ -37,6 +37,15 @@ export function statusEndpoints(views: StatusViews, audit: AuditTrail): Endpoint
     }),
     endpoint({
       method: "GET",
+      path: "/v1/services",
+      id: "getServices",
+      about: "Services and their endpoints: state, reasons, last checks.",
+      access: "read",
+      answers: { 200: { about: "In the order of the configuration.", schema: schemas.services } },
+      answer: async () => json(200, { services: await views.services() }),
+    }),
+    endpoint({
+      method: "GET",
       path: "/v1/config",
       id: "getConfig",
       about: "The configuration being served with all defaults filled in, without secrets.",

@@ -24,6 +24,8 @@ export interface StatusViews {
   /** Readiness: whether traffic should be sent here. Not ready while starting and draining. */
   readiness(): ReadinessView;
   info(): InfoView;
+  /** As the workers that answer in time see them. */
+  services(): Promise<readonly ServiceView[]>;
   /** The configuration being served, without secrets; plain JSON. */
   snapshotView(): unknown;
 }
@@ -221,6 +223,46 @@ export interface WorkerView {
   readonly state: string;
   /** Version it has acknowledged, or "". */
   readonly snapshotVersion: string;
+}
+
+export interface ServiceView {
+  readonly name: string;
+  readonly protocol: string;
+  readonly algorithm: string;
+  /** Kind of its active checks; null: it has none. */
+  readonly healthCheck: string | null;
+  /** Of the service as a whole, such as an open circuit. */
+  readonly reasons: readonly string[];
+  readonly endpoints: readonly EndpointView[];
+}
+
+export interface EndpointView {
+  /** `host:port`. */
+  readonly address: string;
+  readonly weight: number;
+  readonly zone: string;
+  readonly priority: number;
+  readonly state: "healthy" | "unhealthy" | "ejected" | "draining";
+  /** For its state, and for what may follow. */
+  readonly reasons: readonly string[];
+  /** Attempts under way. */
+  readonly inFlight: number;
+  /** Workers that have ejected it. */
+  readonly ejectedBy: number;
+  /** The longest of what is left of these ejections. */
+  readonly ejectedForMs: number;
+  /** Workers that have answered. */
+  readonly workers: number;
+  /** The last active checks, newest first. */
+  readonly checks: readonly CheckView[];
+}
+
+export interface CheckView {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly durationMs: number;
+  readonly isPassed: boolean;
+  readonly text: string;
 }
 
 export interface ListenerView {

@@ -2,10 +2,12 @@
 import { type AdminServer, createAdminServer } from "../admin/admin-server.js";
 import type { AuditTrail } from "../admin/audit.js";
 import type { AdminViews, ConfigurationViews, ReadinessView, WorkerView } from "../admin/views.js";
+import type { HealthChecks } from "../discovery/health/health-checks.js";
 import type { AdminSpec } from "../engine/model/snapshot.js";
 import type { MetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
 import type { Served } from "./configuration/live-configuration.js";
+import { serviceViews } from "./service-views.js";
 import type { WorkerPool } from "./worker-pool.js";
 
 export interface AdminParts {
@@ -14,13 +16,14 @@ export interface AdminParts {
   /** Of the moment. */
   readonly served: () => Served;
   readonly pool: WorkerPool;
+  readonly health: HealthChecks;
   readonly metrics: MetricsAggregator;
   readonly configuration: ConfigurationViews;
   readonly audit: AuditTrail;
   readonly log: ProcessLog;
 }
 
-export function createAdmin({ version, spec, served, pool, metrics, configuration, audit, log }: AdminParts): AdminServer {
+export function createAdmin({ version, spec, served, pool, health, metrics, configuration, audit, log }: AdminParts): AdminServer {
   const startedAt = new Date().toISOString();
   const views: AdminViews = {
     ...configuration,
@@ -44,6 +47,10 @@ export function createAdmin({ version, spec, served, pool, metrics, configuratio
         port: pool.ports[name] ?? bind.port,
       })),
     }),
+    async services() {
+      const { services } = served().snapshot;
+      return serviceViews(services, await pool.inspect(services.map(({ name }) => name)), health);
+    },
     snapshotView: () => served().redactedDocument,
   };
   const onError = (error: unknown): void => log.error({ err: error }, "an admin view failed");

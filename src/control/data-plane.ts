@@ -20,11 +20,11 @@ import { createConnector } from "../upstream/connector.js";
 import { type DrainTime, untilQuiet } from "./drain.js";
 import { createExplainGate } from "./explain-tokens.js";
 import { createListeners, type GatewayListeners } from "./gateway-listener.js";
-import type { EndpointReport, PrimaryMessage, StartMessage, WorkerChannel } from "./protocol.js";
+import type { PrimaryMessage, StartMessage, WorkerChannel } from "./protocol.js";
 import { Questions } from "./questions.js";
 import { createRuntimeBuilder, type RuntimeBuilder } from "./runtime-builder.js";
 import { createSocketBudget } from "./socket-budget.js";
-import { createWorkerAddresses } from "./worker-addresses.js";
+import { createWorkerAddresses, type WorkerAddresses } from "./worker-addresses.js";
 import { createWorkerKeys, type WorkerKeys } from "./worker-keys.js";
 
 export interface DataPlane {
@@ -59,6 +59,7 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
   for (const keySet of start.keys) keys.receive(keySet);
   const leases = new Questions<LeaseGrant | null>(LEASE_TIMEOUT_MS);
   const builder = createRuntimeBuilder(createFilterPorts({ channel, served: () => served, log, metrics, keys, leases }));
+  for (const health of start.health) builder.setHealth(health);
   const source: { current: Runtime } = { current: builder.build(start.snapshot) };
   const gateway: Gateway = { connector, timers, observer, ...gatewayState(start, log) };
   metrics.addReading(openWebSockets(gateway));
@@ -80,24 +81,14 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
           source.current = takeOver(message.snapshot, builder, listeners);
           served = message.snapshot;
           return channel.send({ type: "ack", version: served.version });
-        case "keys":
-          return keys.receive(message);
-        case "leaseReply":
-          return leases.answer(message.id, message.grant);
-        case "refreshReply":
-          return keys.answer(message.id);
         case "collect":
           return report(message.id);
         case "inspect":
-          return channel.send({ type: "inspected", id: message.id, endpoints: inspect(builder, message.services) });
+          return channel.send({ type: "inspected", id: message.id, endpoints: builder.inspect(message.services, start.workerId) });
         case "yieldAddresses":
           return addresses.yield(message.id);
-        case "ticketKeys":
-          return listeners.setTicketKeys(message.keys);
-        case "dealAddresses":
-          return addresses.take(message.credits);
         default:
-          return;
+          return takeNews(message, { keys, leases, addresses, listeners, builder });
       }
     },
     async drain(time) {
@@ -115,8 +106,32 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
   };
 }
 
-function inspect(builder: RuntimeBuilder, services: readonly string[]): EndpointReport[] {
-  return services.flatMap((service) => builder.endpointsOf(service).map(({ id, inFlight }) => ({ service, endpoint: id, inFlight })));
+interface NewsTakers {
+  readonly keys: WorkerKeys;
+  readonly leases: Questions<LeaseGrant | null>;
+  readonly addresses: WorkerAddresses;
+  readonly listeners: GatewayListeners;
+  readonly builder: RuntimeBuilder;
+}
+
+/** What needs no answer. */
+function takeNews(message: PrimaryMessage, { keys, leases, addresses, listeners, builder }: NewsTakers): void {
+  switch (message.type) {
+    case "keys":
+      return keys.receive(message);
+    case "health":
+      return builder.setHealth(message);
+    case "leaseReply":
+      return leases.answer(message.id, message.grant);
+    case "refreshReply":
+      return keys.answer(message.id);
+    case "ticketKeys":
+      return listeners.setTicketKeys(message.keys);
+    case "dealAddresses":
+      return addresses.take(message.credits);
+    default:
+      return;
+  }
 }
 
 /** Throws when the snapshot cannot be served; nothing has changed then. */

@@ -3,6 +3,7 @@
  * network. State messages (snapshot, keys) are idempotent and versioned; a worker acknowledges the version it serves.
  */
 
+import type { ServiceHealth } from "../discovery/health/health-checks.js";
 import type { Snapshot } from "../engine/model/snapshot.js";
 import type { AddressCredits } from "../engine/resilience/address-credits.js";
 import type { LeaseGrant, LeaseRequest } from "../limits/lease.js";
@@ -23,8 +24,26 @@ export interface EndpointReport {
   readonly service: string;
   /** `host:port`. */
   readonly endpoint: string;
+  /** Who says so. */
+  readonly worker: number;
   /** Attempts under way. */
   readonly inFlight: number;
+  readonly weight: number;
+  readonly zone: string;
+  readonly priority: number;
+  readonly isHealthy: boolean;
+  readonly isDraining: boolean;
+  /** 0: it is not ejected. */
+  readonly ejectedForMs: number;
+  /** Of ejections and circuits, for people. */
+  readonly reasons: readonly string[];
+  /** Of the service's circuit; "": there is nothing to tell. */
+  readonly serviceReason: string;
+}
+
+/** What active checks say of a service: complete, and only the newest counts. */
+export interface HealthMessage extends ServiceHealth {
+  readonly type: "health";
 }
 
 /** Credits of client addresses, by listener (see engine/resilience/address-credits.ts). */
@@ -45,6 +64,7 @@ export type PrimaryMessage =
       readonly instance: string;
       readonly snapshot: Snapshot;
       readonly keys: readonly KeySetMessage[];
+      readonly health: readonly HealthMessage[];
       /** Ports chosen by the first worker for listeners bound to port 0. */
       readonly ports: Readonly<Record<string, number>>;
       /** How many the worker may hold, both directions together; 0: unlimited. */
@@ -67,6 +87,7 @@ export type PrimaryMessage =
   /** Answered by `pong` as soon as the event loop comes to it. */
   | { readonly type: "ping" }
   | KeySetMessage
+  | HealthMessage
   /** Answers `lease`; `grant` is null when the store failed. */
   | { readonly type: "leaseReply"; readonly id: number; readonly grant: LeaseGrant | null }
   /** Answers `refreshKeys`, after any `keys` message that resulted from it. */

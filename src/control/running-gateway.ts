@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import type { AuditTrail } from "../admin/audit.js";
 import { AdminUnavailable } from "../admin/unavailable.js";
 import type { UpgradeResult } from "../admin/views.js";
-import type { EndpointStates } from "../engine/model/explanation.js";
+import { createHealthChecks, type HealthChecks } from "../discovery/health/health-checks.js";
 import type { AdminSpec, Snapshot } from "../engine/model/snapshot.js";
 import { createMemoryLimitStore, type LimitStore } from "../limits/lease-store.js";
 import { createMetricsAggregator, type MetricsAggregator } from "../telemetry/metrics-aggregator.js";
@@ -24,7 +24,8 @@ import { createKeySets, type KeySets } from "./key-sets.js";
 import { needsRoll } from "./needs-roll.js";
 import { addressLimitProblem, maxSockets } from "./open-files.js";
 import { logOutcome } from "./outcome-log.js";
-import type { EndpointReport, KeySetMessage } from "./protocol.js";
+import type { KeySetMessage } from "./protocol.js";
+import { endpointStates } from "./service-views.js";
 import { explain, type LiveFacts } from "./simulation/simulator.js";
 import { createTicketKeys, type TicketKeys } from "./ticket-keys.js";
 import type { VersionStore } from "./version-store.js";
@@ -72,12 +73,13 @@ class Running implements RunningGateway {
   readonly #limits: LimitStore;
   readonly #keys: KeySets;
   readonly #tickets: TicketKeys;
+  readonly #health: HealthChecks;
   readonly #liveFacts: LiveFacts = {
     keys: {
       current: (provider) => this.#keys.current(provider),
       refresh: (provider) => this.#keys.refresh(provider),
     },
-    endpointStates: async (services) => statesOf(await this.pool.inspect(services)),
+    endpointStates: async (services) => endpointStates(await this.pool.inspect(services), this.#health),
   };
   readonly #explainTokens = createExplainTokenIssuer();
   readonly #configuration: ConfigurationService;
@@ -94,6 +96,11 @@ class Running implements RunningGateway {
       log: (message) => log.warn(message),
     });
     this.#tickets = createTicketKeys((rotated) => this.pool.broadcast({ type: "ticketKeys", keys: rotated }));
+    this.#health = createHealthChecks({
+      onChange: (health) => this.pool.broadcast({ type: "health", ...health }),
+      log: (message) => log.warn(message),
+      random: Math.random,
+    });
     this.pool = this.#createPool();
     this.#configuration = this.#createConfiguration();
     this.#admin = createAdminSeat((spec) =>
@@ -103,6 +110,7 @@ class Running implements RunningGateway {
         served: () => this.served,
         configuration: this.#configuration.views,
         pool: this.pool,
+        health: this.#health,
         metrics: this.#metrics,
         audit: parts.audit,
         log,
@@ -121,6 +129,7 @@ class Running implements RunningGateway {
   async start(): Promise<void> {
     const { snapshot } = this.served;
     await Promise.race([this.#keys.start(), delay(KEYS_WAIT_MS)]);
+    this.#health.follow(snapshot.services);
     this.failure = await this.#bringUp(snapshot.admin);
     this.#isServed(snapshot.version);
     const { keeper, history, log } = this.#parts;
@@ -169,6 +178,7 @@ class Running implements RunningGateway {
   async stop(drainTimeoutMs: number, isReplaced = false): Promise<void> {
     this.#configuration.stop();
     this.#tickets.stop();
+    this.#health.stop();
     await this.pool.stop(drainTimeoutMs, isReplaced);
     this.#keys.stop();
     await this.#admin.close();
@@ -185,6 +195,7 @@ class Running implements RunningGateway {
       ticketKeys: () => this.#tickets.current,
       explainSecret: this.#explainTokens.secret,
       currentKeys: () => this.#keys.state().flatMap(({ provider }) => this.#keySetMessage(provider)),
+      currentHealth: () => this.#health.state().map((health) => ({ type: "health", ...health })),
       services: {
         lease: (request) => this.#limits.lease(request),
         refreshKeys: (provider) => this.#keys.refresh(provider),
@@ -246,6 +257,7 @@ class Running implements RunningGateway {
     if (outcome.isServed) {
       this.#limits.setMaxKeys(next.limits.maxKeys);
       this.#isServed(next.version);
+      this.#health.follow(next.services);
     } else await this.#goBack(previous);
     return outcome;
   }
@@ -283,19 +295,6 @@ class Running implements RunningGateway {
 /** A port that the system chose for the predecessor stays what it is. */
 function adminPortOf({ readyLine }: Predecessor): number {
   return (JSON.parse(readyLine) as { readonly admin: { readonly port: number } }).admin.port;
-}
-
-/** Of all workers together. */
-function statesOf(reports: readonly EndpointReport[]): EndpointStates {
-  const inFlight = new Map<string, number>();
-  for (const report of reports) {
-    const key = `${report.service} ${report.endpoint}`;
-    inFlight.set(key, (inFlight.get(key) ?? 0) + report.inFlight);
-  }
-  return (service, endpoint) => {
-    const count = inFlight.get(`${service} ${endpoint}`);
-    return count === undefined ? null : `${count} under way`;
-  };
 }
 
 async function upgrade(keeper: KeeperLink | null): Promise<UpgradeResult> {

@@ -16,11 +16,15 @@ import { createFilters, type FilterPorts } from "../filters/registry.js";
 import { createHashKey } from "../proxy/hash-key.js";
 import type { BackendRuntime, ListenerRuntime, RouteRuntime, Runtime, ServiceRuntime } from "../proxy/runtime.js";
 import { createTrustedPeers } from "../proxy/trusted-peers.js";
+import type { EndpointReport, HealthMessage } from "./protocol.js";
+import { WorkerHealth } from "./worker-health.js";
 
 export interface RuntimeBuilder {
   build(snapshot: Snapshot): Runtime;
-  /** Of the last snapshot; empty for a service that it does not have. */
-  endpointsOf(service: string): readonly Endpoint[];
+  /** For now and for later snapshots. */
+  setHealth(message: HealthMessage): void;
+  /** What is known of the endpoints that these services have now; nothing of services that the last snapshot did not have. */
+  inspect(services: readonly string[], worker: number): EndpointReport[];
 }
 
 export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
@@ -28,6 +32,7 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
   const pickers = createPickerCache();
   const budgets = new Map<string, RetryBudget>();
   const guards = new Map<string, ServiceGuard>();
+  const health = new WorkerHealth();
 
   function buildService(spec: ServiceSpec): ServiceRuntime {
     const retryBudget = budgets.get(spec.name) ?? createRetryBudget();
@@ -35,6 +40,7 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
     const { hashOn } = spec.balance;
     const set = endpoints.reconcile(spec, performance.now());
     const guard = guardOf(spec, set);
+    health.apply(spec.name, set, performance.now());
     return {
       spec,
       endpoints: set,
@@ -62,7 +68,9 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
       // First what may refuse the snapshot: endpoints are changed in place, and then it is too late to refuse.
       const filters = snapshot.routes.map((spec) => buildFilters(spec, snapshot, ports));
       const services = new Map(snapshot.services.map((spec) => [spec.name, buildService(spec)]));
-      endpoints.retainServices(new Set(services.keys()));
+      const names = new Set(services.keys());
+      endpoints.retainServices(names);
+      health.retain(names);
       for (const known of [budgets, guards]) for (const name of known.keys()) if (!services.has(name)) known.delete(name);
       const picker = pickers.forSnapshot();
       const backend = ({ service: name, subset, weight }: BackendSpec): BackendRuntime => {
@@ -77,8 +85,24 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
         routes: snapshot.routes.map((spec, index) => ({ ...(filters[index] as RouteFilters), spec, backends: spec.backends.map(backend) })),
       });
     },
-    endpointsOf: (service) => endpoints.endpointsOf(service),
+    setHealth(message) {
+      const set = endpoints.setOf(message.service);
+      if (health.take(message) && set !== undefined) health.apply(message.service, set, performance.now());
+    },
+    inspect: (services, worker) =>
+      services.flatMap((service) => {
+        const guard = guards.get(service) ?? null;
+        return endpoints.endpointsOf(service).map((endpoint) => ({ service, worker, ...reportOf(endpoint, guard, performance.now()) }));
+      }),
   };
+}
+
+function reportOf(endpoint: Endpoint, guard: ServiceGuard | null, now: number): Omit<EndpointReport, "service" | "worker"> {
+  const { id, inFlight, weight, zone, priority, isHealthy, isDraining, ejectedUntil } = endpoint;
+  const reasons = guard?.reasonsOf(endpoint, now) ?? [];
+  const serviceReason = guard?.circuitReason(now) ?? "";
+  const ejectedForMs = Math.max(0, Math.ceil(ejectedUntil - now));
+  return { endpoint: id, inFlight, weight, zone, priority, isHealthy, isDraining, ejectedForMs, reasons, serviceReason };
 }
 
 function buildListener(spec: ListenerSpec, snapshot: Snapshot): ListenerRuntime {

@@ -10,7 +10,7 @@ import { createGeneration, type Generation, knownPortsOf } from "./generation.js
 import type { KeeperLink } from "./keeper-client.js";
 import { createListenHandles, type ListenHandles } from "./listen-handles.js";
 import { PortUnavailable } from "./port-probe.js";
-import type { EndpointReport, KeySetMessage, PrimaryMessage, StartMessage, WorkerMessage } from "./protocol.js";
+import type { EndpointReport, HealthMessage, KeySetMessage, PrimaryMessage, StartMessage, WorkerMessage } from "./protocol.js";
 import { type PublishOutcome, publish } from "./publish.js";
 import { type RollOutcome, roll } from "./roll.js";
 import { createSingleSupervisor } from "./single-worker.js";
@@ -29,6 +29,7 @@ export interface WorkerPoolOptions {
   /** Per worker; 0: unlimited. */
   readonly maxSockets: (snapshot: Snapshot) => number;
   readonly currentKeys: () => readonly KeySetMessage[];
+  readonly currentHealth: () => readonly HealthMessage[];
   /** Sees to the workers when this process is gone; null: they drain then. */
   readonly keeper: KeeperLink | null;
   /** Base64. */
@@ -309,9 +310,16 @@ export class Pool implements WorkerPool {
   }
 
   #startMessage(worker: WorkerHandle): StartMessage {
-    const { instance, currentKeys, ticketKeys, explainSecret } = this.options;
+    const { instance, currentKeys, currentHealth, ticketKeys, explainSecret } = this.options;
     const { snapshot, ports, maxSockets, addresses } = this.generationOf(worker);
-    const state = { keys: currentKeys(), ports, ticketKeys: ticketKeys(), explainSecret, addresses: addresses.starts() };
+    const state = {
+      keys: currentKeys(),
+      health: currentHealth(),
+      ports,
+      ticketKeys: ticketKeys(),
+      explainSecret,
+      addresses: addresses.starts(),
+    };
     return { type: "start", workerId: worker.id, instance, snapshot, maxSockets, ...state };
   }
 

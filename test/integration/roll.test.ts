@@ -53,6 +53,7 @@ ${extra}
       instance: "t",
       maxSockets: () => 0,
       currentKeys: () => [],
+      currentHealth: () => [],
       keeper: null,
       ticketKeys: () => "",
       explainSecret: "",

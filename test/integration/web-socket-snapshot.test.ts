@@ -45,6 +45,7 @@ telemetry: { accessLog: { path: off } }
         instance: "t",
         snapshot,
         keys: [],
+        health: [],
         ports: {},
         maxSockets: 0,
         addresses: {},

@@ -75,6 +75,30 @@ export const VIEWS: AdminViews = {
     workerRestarts: 0,
     listeners: [{ name: "public", direction: "ingress", protocol: "https", host: "0.0.0.0", port: 8443 }],
   }),
+  services: async () => [
+    {
+      name: "app",
+      protocol: "http1",
+      algorithm: "roundRobin",
+      healthCheck: "http",
+      reasons: [],
+      endpoints: [
+        {
+          address: "10.0.0.1:80",
+          weight: 1,
+          zone: "",
+          priority: 0,
+          state: "unhealthy",
+          reasons: ["unhealthy since 2026-01-01T00:00:00.000Z: answered with status 500"],
+          inFlight: 2,
+          ejectedBy: 0,
+          ejectedForMs: 0,
+          workers: 2,
+          checks: [{ at: "2026-01-01T00:00:00.000Z", durationMs: 3, isPassed: false, text: "answered with status 500" }],
+        },
+      ],
+    },
+  ],
   snapshotView: () => ({ admin: { token: "[redacted]" } }),
   configStatus: async () => ({
     ...SERVED,
