@@ -173,3 +173,56 @@ test("no problem about a secret key quotes it", () => {
       assert.equal(formatProblem(problem).includes(secret), false);
   }
 });
+
+test("each kind of health check has settings of its own", () => {
+  const refusals: readonly (readonly [health: string, message: RegExp])[] = [
+    ["{ type: tcp, path: /healthz }", /health\.path has no effect with type tcp/],
+    ["{ type: grpc, port: 1, statuses: [200] }", /health\.statuses has no effect with type grpc/],
+    ["{ service: orders }", /health\.service has no effect with type http/],
+    ["{ type: grpc }", /health\.type gRPC needs HTTP\/2 \(write protocol: h2c, or the port where the service speaks it\)/],
+    ["{ statuses: [2xy] }", /"2xy" is not a status/],
+    ["{ statuses: [] }", /statuses must not be empty/],
+    ["{ path: healthz }", /path must begin with \//],
+    ['{ path: "/a b" }', /must be plain ASCII without spaces/],
+    ['{ host: "a\\r\\nb" }', /must not hold line breaks/],
+    ["{ interval: 0s }", /interval must be longer than 0s/],
+    ["{ unhealthyAfter: 0 }", /unhealthyAfter must be at least 1/],
+    ["{ port: 70000 }", /port must be at most 65535/],
+    ["{ protocol: http }", /health\.protocol is not a known key/],
+  ];
+  for (const [health, message] of refusals) assert.match(refuse(service(`health: ${health}`))[0] ?? "", message, health);
+  const probes = [
+    'health: { path: "/up?deep=1", method: HEAD, statuses: [200, 3xx], host: a.example, port: 8081 }',
+    "health: { type: tcp }",
+    "protocol: h2c, health: { type: grpc, service: shop.Orders }",
+    "health: { type: grpc, port: 50051 }",
+  ].map((rest) => accept(service(rest)).snapshot.services[0]?.health?.probe);
+  assert.deepEqual(probes, [
+    {
+      type: "http",
+      path: "/up?deep=1",
+      method: "HEAD",
+      statuses: [
+        { from: 200, to: 200 },
+        { from: 300, to: 399 },
+      ],
+      host: "a.example",
+      port: 8081,
+    },
+    { type: "tcp", port: 0 },
+    { type: "grpc", service: "shop.Orders", host: "", port: 0 },
+    { type: "grpc", service: "", host: "", port: 50051 },
+  ]);
+});
+
+test("ejections have sensible times, and ejecting nobody is a warning", () => {
+  assert.match(
+    refuse(service("outlier: { baseEjectionTime: 10m, maxEjectionTime: 5m }"))[0] ?? "",
+    /maxEjectionTime must not be shorter than baseEjectionTime/,
+  );
+  assert.equal(accept(service("outlier: { baseEjectionTime: 10m }")).snapshot.services[0]?.outlier?.baseEjectionMs, 600_000);
+  assert.match(refuse(service("outlier: { maxEjectionPercent: 101 }"))[0] ?? "", /maxEjectionPercent must be at most 100/);
+  assert.match(refuse(service("circuit: { breakers: { service: { failurePercent: 0 } } }"))[0] ?? "", /failurePercent must be at least 1/);
+  const { warnings } = accept(service("outlier: { consecutive5xx: 0 }"));
+  assert.ok(warnings.some((warning) => /nothing is ever ejected/.test(warning)));
+});

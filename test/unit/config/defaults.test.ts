@@ -130,6 +130,46 @@ test("a service is plain HTTP/1.1, round robin, with 1,024 connections per endpo
     maxPendingRequests: 1024,
     maxSlowClientPercent: 75,
     maxWebSockets: 10_000,
+    maxRequests: 0,
+    breakers: { endpoint: null, service: null },
+    outlier: null,
+    health: null,
+  });
+});
+
+test("outlier ejection has Envoy's numbers: 5 failures, 10 s, 30 s up to 300 s, 10 %", () => {
+  const rest = "outlier: { successRate: {} }, circuit: { breakers: { endpoint: {} } }, health: {}";
+  const text = `${MINIMAL}services: [{ name: a, endpoints: { static: [{ address: "a.example:80" }] }, ${rest} }]`;
+  const [service] = accept(text).snapshot.services;
+  assert.deepEqual(service?.outlier, {
+    consecutive5xx: 5,
+    consecutiveGatewayErrors: 0,
+    successRate: { minimumHosts: 5, requestVolume: 100, stdevFactor: 1.9 },
+    intervalMs: 10_000,
+    baseEjectionMs: 30_000,
+    maxEjectionMs: 300_000,
+    maxEjectionPercent: 10,
+  });
+  assert.deepEqual(service?.breakers, {
+    endpoint: { failurePercent: 50, minimumRequests: 20, windowMs: 10_000, openMs: 10_000, halfOpenRequests: 3 },
+    service: null,
+  });
+  assert.deepEqual(service?.health, {
+    probe: {
+      type: "http",
+      method: "GET",
+      path: "/",
+      host: "",
+      statuses: [
+        { from: 200, to: 299 },
+        { from: 300, to: 399 },
+      ],
+      port: 0,
+    },
+    intervalMs: 5_000,
+    timeoutMs: 2_000,
+    unhealthyAfter: 3,
+    healthyAfter: 1,
   });
 });
 
