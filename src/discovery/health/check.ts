@@ -42,7 +42,7 @@ export async function check(endpoint: Checked, service: CheckedService, { probe,
     const connection = { socket: opened, authority: authorityOf(address), isTls: opened instanceof TLSSocket, isHttp2 };
     return { isPassed: true, text: plain(await Promise.race([ask(connection, probe), broken])) };
   } catch (error) {
-    return { isPassed: false, text: plain(error instanceof Error ? error.message : String(error)) };
+    return { isPassed: false, text: plain(messageOf(error)) };
   } finally {
     clearTimeout(timer);
     socket?.destroy();
@@ -92,6 +92,12 @@ function untilBroken(socket: Socket): Promise<never> {
 
 function authorityOf({ host, port }: Checked): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** A name with several addresses fails with several errors, and no message of its own. */
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join("; ");
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** What comes from outside is shown in terminals and logs. */

@@ -51,6 +51,7 @@ const MAX_CONCURRENT = 64;
 const MAX_CHECKS_KEPT = 5;
 /** Checks come earlier than the interval by up to this share of it: then an outage is noticed no later than promised. */
 const JITTER = 0.1;
+const TELL_DELAY_MS = 10;
 /** New endpoints are checked within this. */
 const MAX_FIRST_DELAY_MS = 500;
 
@@ -77,6 +78,9 @@ class Checks implements HealthChecks {
   readonly #waiting: Target[] = [];
   #running = 0;
   #version = 0;
+  /** Services of which something has changed, to be told of together. */
+  readonly #changed = new Set<string>();
+  #telling: NodeJS.Timeout | null = null;
 
   constructor(options: HealthChecksOptions) {
     this.#options = options;
@@ -178,9 +182,20 @@ class Checks implements HealthChecks {
     this.#tell(target.service.name);
   }
 
+  /** When a zone fails, thousands of endpoints become unhealthy one by one. */
   #tell(service: string): void {
-    this.#version++;
-    this.#options.onChange(this.#stateOf(service, this.#services.get(service)));
+    this.#changed.add(service);
+    this.#telling ??= setTimeout(() => this.#tellChanges(), TELL_DELAY_MS).unref();
+  }
+
+  #tellChanges(): void {
+    this.#telling = null;
+    const services = [...this.#changed];
+    this.#changed.clear();
+    for (const service of services) {
+      this.#version++;
+      this.#options.onChange(this.#stateOf(service, this.#services.get(service)));
+    }
   }
 
   #stateOf(service: string, targets: ReadonlyMap<string, Target> | undefined): ServiceHealth {
@@ -200,6 +215,7 @@ class Checks implements HealthChecks {
   stop(): void {
     for (const targets of this.#services.values()) for (const target of targets.values()) this.#end(target);
     this.#services = new Map();
+    if (this.#telling !== null) clearTimeout(this.#telling);
   }
 }
 
