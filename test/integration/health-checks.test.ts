@@ -19,6 +19,8 @@ interface EndpointView {
 class Service {
   readonly name: string;
   healthStatus = 200;
+  /** Checks get no answer. */
+  isHanging = false;
   checks = 0;
   requests = 0;
   port = 0;
@@ -32,6 +34,7 @@ class Service {
     const server = createServer((request, response) => {
       if (request.url === "/healthz") {
         this.checks++;
+        if (this.isHanging) return;
         response.writeHead(this.healthStatus).end();
       } else {
         this.requests++;
@@ -149,6 +152,26 @@ describe("active health checks", () => {
     process.stdout.write(
       `# killed: noticed after ${Math.round(noticedMs)} ms (interval ${INTERVAL_MS} ms × 3), ${errors} errors of one client\n`,
     );
+  });
+
+  it("take out a service that hangs within interval × threshold and a timeout", async () => {
+    const services = await startServices(2);
+    const health = `health: { path: /healthz, interval: ${INTERVAL_MS}ms, timeout: 150ms, unhealthyAfter: 3 }`;
+    const gateway = await start(
+      configuration(
+        services.map(({ port }) => port),
+        health,
+      ),
+    );
+    const stuck = services[0]!;
+    await eventually(() => stuck.checks > 1, "it is checked");
+    stuck.isHanging = true;
+    const since = performance.now();
+    await eventually(async () => (await stateOf(gateway, 0)) === "unhealthy", "it is unhealthy");
+    const noticedMs = performance.now() - since;
+    assert.ok(noticedMs < INTERVAL_MS * 3.5 + 150, `noticed after ${noticedMs} ms`);
+    assert.match((await view(gateway))[0]?.reasons[0] as string, /: no answer within 150 ms$/);
+    process.stdout.write(`# hung: noticed after ${Math.round(noticedMs)} ms (interval ${INTERVAL_MS} ms × 3, timeout 150 ms)\n`);
   });
 
   it("see what a status says, survive reloads, and are gone when their block is", async () => {
