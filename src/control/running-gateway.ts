@@ -284,6 +284,8 @@ class Running implements RunningGateway {
     await Promise.race([keys.ready, delay(KEYS_WAIT_MS)]);
     keys.commit();
     await this.#admin.move(previous.admin);
+    // Workers that served the other one have forgotten what it did not have.
+    for (const health of this.#health.state()) this.pool.broadcast({ type: "health", ...health });
   }
 
   #report(last: LastChange, served: Served): void {
