@@ -42,6 +42,7 @@ const NO_HEADERS: readonly string[] = [];
 /** For what waits: a read from a service fits. Smaller parts come from Node's pool. */
 const kept = new Stock(65_536);
 const MIN_KEPT_BYTES = 4_096;
+const MAX_JOINED_BYTES = 4_096;
 /** A body that is still shorter waits for the end of the turn: until then the head may be taken back. */
 const MAX_HELD_BYTES = 16_384;
 
@@ -361,7 +362,11 @@ export class Http2Response implements Downstream, Http2ResponseHead {
 
   #hold(data: Uint8Array, isEnd: boolean): void {
     this.#waiting ??= [];
-    this.#waiting.push(Buffer.from(data));
+    const last = this.#waiting.at(-1);
+    const isJoined = last !== undefined && last.length + data.length <= MAX_JOINED_BYTES;
+    // Messages of a few bytes would cost a hundred each.
+    if (isJoined) this.#waiting[this.#waiting.length - 1] = Buffer.concat([last, data]);
+    else this.#waiting.push(Buffer.from(data));
     this.#isLastWaiting = isEnd;
   }
 

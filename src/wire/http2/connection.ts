@@ -23,6 +23,7 @@ export const CLIENT_PREFACE = Uint8Array.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 export class Http2Connection {
   readonly #state: ConnectionState;
+  readonly #receiver: FrameReceiver;
   readonly #reader: FrameReader;
   readonly #sender: Sender;
   /** Bytes of the client's preface that have come. */
@@ -31,7 +32,8 @@ export class Http2Connection {
   /** Our preface and SETTINGS are in the output at once. A server expects the client's preface as the first bytes. */
   constructor(role: Http2Role, limits: Http2Limits, events: Http2Events) {
     this.#state = new ConnectionState(role === "server", limits, events);
-    this.#reader = new FrameReader(new FrameReceiver(this.#state));
+    this.#receiver = new FrameReceiver(this.#state);
+    this.#reader = new FrameReader(this.#receiver);
     this.#sender = new Sender(this.#state);
     this.#prefaceBytes = role === "server" ? 0 : CLIENT_PREFACE.length;
     if (role === "client") this.#state.writer.raw(CLIENT_PREFACE);
@@ -76,6 +78,7 @@ export class Http2Connection {
     if (this.#state.refusal !== null) return;
     this.#state.receiveWindows.readBegins(nowMs);
     this.#reader.feed(bytes, at, end);
+    this.#receiver.readEnds();
   }
 
   /**

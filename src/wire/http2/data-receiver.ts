@@ -3,21 +3,26 @@
  * handed on, and then it goes on as it arrives.
  */
 import type { ConnectionState } from "./connection-state.js";
-import { FLOW_CONTROL_ERROR, PROTOCOL_ERROR, STREAM_CLOSED } from "./error-codes.js";
+import { DataGatherer } from "./data-gatherer.js";
+import { ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, PROTOCOL_ERROR, STREAM_CLOSED } from "./error-codes.js";
 import type { FrameHeader } from "./frame-types.js";
 import { END_STREAM, PADDED } from "./frame-types.js";
+import type { StreamRefusal } from "./refusal.js";
 import type { Http2Stream } from "./stream.js";
 import { UNKNOWN_LENGTH } from "./stream.js";
 
 /** Below this a frame is mostly overhead. */
 const TINY_BYTES = 32;
-/** From here on it pays for others. */
+/** From here on it pays for others, and is not gathered. */
 const WORTHY_BYTES = 1024;
+/** A message of gRPC or WebSocket has so many bytes at least. */
+const LEAST_MESSAGE_BYTES = 4;
 const NO_BYTES = new Uint8Array(0);
 const PAD_LENGTH_UNREAD = -1;
 
 export class DataReceiver {
   readonly #state: ConnectionState;
+  readonly #gatherer = new DataGatherer((stream, data) => this.#tell(stream, data));
   // The frame at hand.
   /** Null: nobody wants it. */
   #stream: Http2Stream | null = null;
@@ -33,7 +38,11 @@ export class DataReceiver {
 
   begin(header: FrameHeader): void {
     const { flags, length, streamId } = header;
-    if (!this.#state.receiveWindows.charge(length)) return this.#state.refuse(FLOW_CONTROL_ERROR, "window-exceeded");
+    if (length >= WORTHY_BYTES || (flags & PADDED) !== 0 || !this.#gatherer.isFor(streamId)) this.flush();
+    if (!this.#state.receiveWindows.charge(length)) {
+      this.flush();
+      return this.#state.refuse(FLOW_CONTROL_ERROR, "window-exceeded");
+    }
     this.#isEnd = (flags & END_STREAM) !== 0;
     this.#dataBytes = length;
     this.#remaining = length;
@@ -56,19 +65,29 @@ export class DataReceiver {
     if (this.#state.refusal === null) this.#deliver(bytes, at, dataEnd, isLast);
   }
 
+  /** What was gathered goes on: before anything else happens, and at the end of a read. */
+  flush(): void {
+    this.#gatherer.flush();
+  }
+
   /** The stream that takes the frame. Null: it is to be ignored, or something was refused. */
   #receiver(streamId: number, length: number): Http2Stream | null {
     const { isServer, streams } = this.#state;
     const stream = streams.get(streamId);
     if (stream === undefined) return this.#absent(streamId);
-    if (stream.isReceiveEnded) this.#state.breakOff(stream, STREAM_CLOSED, "half-closed-stream");
-    else if (!isServer && !stream.hasHead) this.#state.breakOff(stream, PROTOCOL_ERROR, "data-before-head");
-    else if (length > stream.receiveWindow) this.#state.breakOff(stream, FLOW_CONTROL_ERROR, "stream-window-exceeded");
+    if (stream.isReceiveEnded) this.#breakOff(stream, STREAM_CLOSED, "half-closed-stream");
+    else if (!isServer && !stream.hasHead) this.#breakOff(stream, PROTOCOL_ERROR, "data-before-head");
+    else if (length > stream.receiveWindow) this.#breakOff(stream, FLOW_CONTROL_ERROR, "stream-window-exceeded");
     else {
       stream.receiveWindow -= length;
       return stream;
     }
     return null;
+  }
+
+  #breakOff(stream: Http2Stream, errorCode: number, reason: StreamRefusal): void {
+    this.flush();
+    this.#state.breakOff(stream, errorCode, reason);
   }
 
   #absent(streamId: number): null {
@@ -101,13 +120,31 @@ export class DataReceiver {
     if (expectedBytes === UNKNOWN_LENGTH) return;
     if (receivedBytes <= expectedBytes && (!this.#isEnd || receivedBytes === expectedBytes)) return;
     this.#stream = null;
-    this.#state.breakOff(stream, PROTOCOL_ERROR, stream.hasNoBody ? "body-without-right" : "length-mismatch");
+    this.#breakOff(stream, PROTOCOL_ERROR, stream.hasNoBody ? "body-without-right" : "length-mismatch");
   }
 
   #count(): void {
     if (this.#dataBytes >= WORTHY_BYTES) this.#state.budgets.frameMoved();
-    else if (this.#dataBytes === 0 && !this.#isEnd) this.#state.spend("empty-frames");
-    else if (this.#dataBytes < TINY_BYTES) this.#state.spend("tiny-data");
+    else if (this.#dataBytes === 0 && !this.#isEnd) {
+      this.flush();
+      this.#state.spend("empty-frames");
+    } else if (this.#dataBytes < TINY_BYTES && this.#stream !== null) this.#countTiny(this.#stream);
+  }
+
+  /**
+   * By use: tiny frames that are read as they come cost little, however many there are. Those that lie unread are limited, if they
+   * hold less than messages would. What services send to slow clients is bounded by its window alone.
+   */
+  #countTiny(stream: Http2Stream): void {
+    stream.unreadTinyFrames++;
+    if (!this.#state.isServer || !this.#isUnread(stream)) return;
+    this.flush();
+    // Of what was gathered, the receiver has not known.
+    if (this.#isUnread(stream)) this.#state.refuse(ENHANCE_YOUR_CALM, "tiny-data");
+  }
+
+  #isUnread({ unconsumedBytes, unreadTinyFrames }: Http2Stream): boolean {
+    return unreadTinyFrames > this.#state.limits.maxUnreadTinyFrames + unconsumedBytes / LEAST_MESSAGE_BYTES;
   }
 
   /** Data that nobody will consume, and padding. */
@@ -121,12 +158,29 @@ export class DataReceiver {
     const stream = this.#stream;
     if (stream === null || stream.isClosed) return this.#state.receiveWindows.credit(end - start);
     const isEnd = this.#isEnd && isLastPiece;
+    if (!isEnd && (end === start || (end - start < WORTHY_BYTES && this.#gather(stream, bytes, start, end)))) return;
+    this.flush();
+    if (stream.isClosed) return this.#state.receiveWindows.credit(end - start);
     if (isEnd) stream.isReceiveEnded = true;
     if (stream.isDiscarding) this.#returnCredit(end - start);
-    else if (end > start || isEnd) {
+    else {
       stream.unconsumedBytes += end - start;
       this.#state.events.onData(stream, end > start ? bytes.subarray(start, end) : NO_BYTES, isEnd);
     }
     if (isEnd) this.#state.closeIfDone(stream);
+  }
+
+  #gather(stream: Http2Stream, bytes: Uint8Array, start: number, end: number): boolean {
+    if (stream.isDiscarding || this.#padBytes > 0) return false;
+    if (!this.#gatherer.add(stream, bytes, start, end)) {
+      this.flush();
+      if (stream.isClosed || !this.#gatherer.add(stream, bytes, start, end)) return false;
+    }
+    stream.unconsumedBytes += end - start;
+    return true;
+  }
+
+  #tell(stream: Http2Stream, data: Uint8Array): void {
+    if (!stream.isClosed) this.#state.events.onData(stream, data, false);
   }
 }

@@ -16,8 +16,6 @@ export type FloodKind =
   | "priority-flood"
   /** DATA without a byte of data and without an end, HEADERS and CONTINUATIONs without a fragment. */
   | "empty-frames"
-  /** DATA of a few bytes. Streams of messages have them rightly: a frame costs less than a small request, and those are not limited. */
-  | "tiny-data"
   /** Frames of unknown types. */
   | "unknown-frames"
   /** Frames for streams that are over. Honest peers send them, too: what was under way when we reset a stream. */
@@ -46,7 +44,6 @@ export const DEFAULT_FLOOD_LIMITS: FloodLimits = Object.freeze({
   "window-update-flood": { burst: 1000, perSecond: 200, credit: "frames" },
   "priority-flood": { burst: 500, perSecond: 50, credit: "exchanges" },
   "empty-frames": { burst: 100, perSecond: 10, credit: "nothing" },
-  "tiny-data": { burst: 50_000, perSecond: 50_000, credit: "frames" },
   "unknown-frames": { burst: 500, perSecond: 50, credit: "exchanges" },
   "late-frames": { burst: 10_000, perSecond: 2000, credit: "frames" },
   "oversized-heads": { burst: 50, perSecond: 5, credit: "nothing" },
@@ -121,7 +118,6 @@ function createCounters(): Record<FloodKind, number> {
     "window-update-flood": 0,
     "priority-flood": 0,
     "empty-frames": 0,
-    "tiny-data": 0,
     "unknown-frames": 0,
     "late-frames": 0,
     "oversized-heads": 0,

@@ -26,6 +26,7 @@ export class FrameReceiver implements FrameSink {
 
   onFrameHeader(header: FrameHeader): boolean {
     const { flags, type } = header;
+    if (type !== frame.DATA) this.#data.flush();
     if (this.#isFirst && (type !== frame.SETTINGS || (flags & frame.ACK) !== 0)) this.#refuseProtocol("settings-not-first");
     this.#isFirst = false;
     this.#checkSequence(header);
@@ -35,6 +36,11 @@ export class FrameReceiver implements FrameSink {
     if (type === frame.DATA) this.#data.begin(header);
     else if (type > frame.CONTINUATION && type !== frame.PRIORITY_UPDATE) this.#state.spend("unknown-frames");
     return this.#canGoOn();
+  }
+
+  /** The end of a read. */
+  readEnds(): void {
+    this.#data.flush();
   }
 
   onDataPiece(bytes: Uint8Array, start: number, end: number, isLast: boolean): boolean {

@@ -28,6 +28,8 @@ export interface Http2Limits {
   readonly maxPendingDataBytes: number;
   /** All output that waits: a peer that does not read, but makes us write, is cut off here. */
   readonly maxPendingBytes: number;
+  /** Server: DATA of a few bytes on one stream that the owner has not consumed, beyond one for every four bytes of it. */
+  readonly maxUnreadTinyFrames: number;
   readonly floods: FloodLimits;
 }
 
@@ -46,5 +48,6 @@ export const DEFAULT_HTTP2_LIMITS: Http2Limits = Object.freeze({
   allowsExtendedConnect: true,
   maxPendingDataBytes: 65_536,
   maxPendingBytes: 1_048_576,
+  maxUnreadTinyFrames: 8_192,
   floods: DEFAULT_FLOOD_LIMITS,
 });

@@ -70,6 +70,7 @@ export class ReceiveWindows {
   consume(stream: Http2Stream, bytes: number): void {
     const consumed = Math.min(bytes, stream.unconsumedBytes);
     if (consumed <= 0) return;
+    stream.unreadTinyFrames = Math.floor(stream.unreadTinyFrames * (1 - consumed / stream.unconsumedBytes));
     stream.unconsumedBytes -= consumed;
     this.creditStream(stream, consumed);
     this.credit(consumed);

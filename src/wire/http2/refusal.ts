@@ -36,7 +36,14 @@ export type FramingReason =
   | "hpack";
 
 /** The peer makes work out of proportion (RFC 9113 §10.5). */
-export type FloodReason = FloodKind | "header-block-too-large" | "too-many-continuations" | "too-many-settings" | "unread-output";
+export type FloodReason =
+  | FloodKind
+  /** DATA of a few bytes that nobody reads. Streams of messages have tiny frames rightly. */
+  | "tiny-data"
+  | "header-block-too-large"
+  | "too-many-continuations"
+  | "too-many-settings"
+  | "unread-output";
 
 /** One message or stream is bad; the connection goes on. */
 export type StreamRefusal = MessageReason | StreamReason;

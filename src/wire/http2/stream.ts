@@ -49,6 +49,8 @@ export class Http2Stream {
   receiveWindow: number;
   /** Received, but not consumed by the owner yet. */
   unconsumedBytes = 0;
+  /** Frames of a few bytes among them. */
+  unreadTinyFrames = 0;
   /** Consumed, but not given back to the peer yet. */
   creditBytes = 0;
   /** How large its window for the peer is to be; null until it has been renewed once. */

@@ -59,7 +59,6 @@ const FLOODS: readonly Flood[] = [
     unit: (n) => Buffer.concat([raw.rawFrame(1, 1, id(n)), raw.continuation(id(n), raw.GET), raw.reset(id(n), CANCEL)]),
     limits: { floods: { ...DEFAULT_FLOOD_LIMITS, "rapid-reset": { burst: 1e9, perSecond: 0, credit: "nothing" } } },
   },
-  { kind: "tiny-data", name: "DATA of a byte", start: raw.headers(1, raw.POST, false), unit: () => raw.data(1, "x") },
   { kind: "unknown-frames", name: "frames of an unknown type", unit: () => raw.rawFrame(0x77, 0, 0, Buffer.from("x")) },
   {
     kind: "late-frames",
