@@ -248,6 +248,27 @@ export const services = z.strictObject({
   ),
 });
 
+export const sourceList = z.strictObject({
+  sources: z.array(
+    z.strictObject({
+      service: z.string(),
+      type: z.string(),
+      source: z.string().describe("Kind and place."),
+      status: z
+        .enum(["waiting", "ready", "stale"])
+        .describe("waiting: nothing found yet. stale: it fails, and what was found before is in use."),
+      endpoints: count().describe("In use."),
+      version: count().describe("Grows with every change; 0: nothing found yet."),
+      ageSeconds: count().nullable().describe("Since the endpoints in use were confirmed; null: never."),
+      confirmedAt: time().nullable(),
+      changedAt: time().nullable(),
+      nextTryAt: time().nullable().describe("null: when it is told of a change."),
+      failures: count().describe("Looks that failed since the source was configured."),
+      lastError: z.string().describe('"" when the last look succeeded.'),
+    }) satisfies z.ZodType<views.SourceView>,
+  ),
+});
+
 export const auditEntry = z.strictObject({
   at: time(),
   caller: z.string().describe("A token's name, socket, or anonymous; empty when the token was none of ours."),

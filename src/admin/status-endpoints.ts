@@ -55,6 +55,15 @@ export function statusEndpoints(views: StatusViews, audit: AuditTrail): Endpoint
     }),
     endpoint({
       method: "GET",
+      path: "/v1/sources",
+      id: "getSources",
+      about: "Where endpoints are found at run time: how many, how old, and what went wrong last.",
+      access: "read",
+      answers: { 200: { about: "The sources.", schema: schemas.sourceList } },
+      answer: () => json(200, { sources: views.sources() }),
+    }),
+    endpoint({
+      method: "GET",
       path: "/v1/audit",
       id: "getAudit",
       about: "Attempts to change something, newest first.",

@@ -26,8 +26,31 @@ export interface StatusViews {
   info(): InfoView;
   /** As the workers that answer in time see them. */
   services(): Promise<readonly ServiceView[]>;
+  /** Of services whose endpoints are found at run time. */
+  sources(): readonly SourceView[];
   /** The configuration being served, without secrets; plain JSON. */
   snapshotView(): unknown;
+}
+
+export interface SourceView {
+  readonly service: string;
+  readonly type: string;
+  /** Kind and place. */
+  readonly source: string;
+  /** `waiting`: nothing found yet. `stale`: it fails, and what was found before is in use. */
+  readonly status: "waiting" | "ready" | "stale";
+  readonly endpoints: number;
+  /** Grows with every change. */
+  readonly version: number;
+  /** Since the endpoints in use were confirmed; null: never. */
+  readonly ageSeconds: number | null;
+  readonly confirmedAt: string | null;
+  readonly changedAt: string | null;
+  /** Null: when it is told of a change. */
+  readonly nextTryAt: string | null;
+  readonly failures: number;
+  /** "" when the last look succeeded. */
+  readonly lastError: string;
 }
 
 /** Everything about versions of the configuration; authors and notes are remembered with them. */

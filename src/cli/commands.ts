@@ -41,6 +41,7 @@ export const COMMANDS: readonly Command[] = [
     const module = await import("./explain-token.js");
     return { ...module, "explain-token": module.explainToken };
   }),
+  command("register", "run a service and keep it registered", () => import("./register.js")),
   command("certs", "make development certificates", () => import("./certs.js")),
   command("token", "print a development token", () => import("./token.js")),
   command("quickstart", "run the example gateway with demo services", () => import("./quickstart.js")),

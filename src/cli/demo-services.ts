@@ -3,6 +3,7 @@
  * names. They answer what they received, so that one sees which endpoint was picked and what the gateway added.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { staticEndpointsOf } from "../engine/model/endpoint-source.js";
 import type { EndpointSpec, ServiceSpec } from "../engine/model/snapshot.js";
 
 export type DemoServices =
@@ -16,7 +17,7 @@ export async function startDemoServices(services: readonly ServiceSpec[]): Promi
     await Promise.all(servers.map(closeServer));
   };
   for (const { name, endpoints } of services) {
-    for (const endpoint of endpoints) {
+    for (const endpoint of staticEndpointsOf(endpoints)) {
       const server = createServer((request, response) => answer(name, endpoint.port, request, response));
       const problem = await listen(server, endpoint, name);
       if (problem === null) servers.push(server);

@@ -121,7 +121,7 @@ function subsetText({ subset }: ExplainedBackend): string[] {
   ];
 }
 
-function endpointRows({ endpoints }: ExplainedBackend): (readonly (string | Cell)[])[] {
+function endpointRows({ endpoints, source }: ExplainedBackend): (readonly (string | Cell)[])[] {
   const rows = endpoints.slice(0, MAX_SHOWN_ENDPOINTS).map(({ address, weight, zone, labels, state }) => {
     const facts = [
       ...(weight === 1 ? [] : [`weight ${weight}`]),
@@ -131,6 +131,7 @@ function endpointRows({ endpoints }: ExplainedBackend): (readonly (string | Cell
     ];
     return ["", address, facts.join(", ")];
   });
+  if (endpoints.length === 0 && source !== "") return [["", `found at run time (${source})`]];
   if (endpoints.length === 0) return [["", { text: "no endpoint", style: "red" }]];
   return endpoints.length > rows.length ? [...rows, ["", `and ${endpoints.length - rows.length} more`]] : rows;
 }

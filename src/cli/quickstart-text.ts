@@ -1,5 +1,6 @@
 /** What `windrose quickstart` prints when it is ready: what runs where, and three commands that show what it does. */
 import type { GatewayInfo } from "../control/primary.js";
+import { staticEndpointsOf } from "../engine/model/endpoint-source.js";
 import type { RouteSpec, Snapshot } from "../engine/model/snapshot.js";
 
 export interface QuickstartFacts {
@@ -37,7 +38,9 @@ function describeAddresses({ info, snapshot }: QuickstartFacts): string[] {
     return row(protocol, `${protocol}://localhost:${port}`, `listener "${name}"`);
   });
   const services = snapshot.services.map((service) => {
-    const addresses = service.endpoints.map(({ host, port }) => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`));
+    const addresses = staticEndpointsOf(service.endpoints).map(({ host, port }) =>
+      host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
+    );
     return row("service", addresses.join(", "), `demo service "${service.name}"`);
   });
   return [...listeners, row("admin", info.admin.url, "/metrics /healthz /readyz"), ...services];

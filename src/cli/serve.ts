@@ -53,10 +53,10 @@ function count(n: number, noun: string): string {
 
 function describeReady(info: GatewayInfo): string {
   const lines = info.listeners.map((listener) => `windrose: listening on ${listener.url} (${listener.name})\n`);
-  return `${lines.join("")}windrose: admin on ${info.admin.url}, ${count(info.workers, "worker")}, ready\n`;
+  return `${lines.join("")}windrose: admin on ${info.admin.url},${info.registry === null ? "" : ` registry on ${info.registry.url},`} ${count(info.workers, "worker")}, ready\n`;
 }
 
 function readyLine(info: GatewayInfo): string {
   const listeners = info.listeners.map(({ name, port }) => ({ name, port }));
-  return JSON.stringify({ listeners, admin: { port: info.admin.port } });
+  return JSON.stringify({ listeners, admin: { port: info.admin.port }, registry: info.registry });
 }

@@ -4,10 +4,10 @@
  */
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
+import type { RegistrySpec } from "../engine/model/registry.js";
 import type {
   AdminSpec,
   BackendSpec,
-  EndpointSpec,
   JwksSourceSpec,
   JwtProviderSpec,
   ListenerSpec,
@@ -24,6 +24,7 @@ import type {
 } from "../engine/model/snapshot.js";
 import { parseDuration, parseSize } from "../engine/model/units.js";
 import { compileBalance, compileSubset } from "./compile-balance.js";
+import { certificateNameOf, compileEndpoints } from "./compile-endpoints.js";
 import { compileBreaker, compileHealth, compileOutlier } from "./compile-resilience.js";
 import { deepFreeze } from "./deep-freeze.js";
 import type { Materials } from "./materials.js";
@@ -59,6 +60,7 @@ export function compile(input: CompileInput): Compiled {
     zone: document.zone,
     jwtProviders: document.providers.jwt.map((provider, index) => compileProvider(provider, ["providers", "jwt", index], input)),
     limits: { store: document.limits.store, maxKeys: document.limits.maxKeys },
+    registry: compileRegistry(input),
     telemetry: compileTelemetry(input),
     admin: compileAdmin(input),
     workers: document.workers === "auto" ? availableParallelism() : document.workers,
@@ -235,24 +237,16 @@ function toByteString(text: string): string {
   return Buffer.from(text, "utf8").toString("latin1");
 }
 
-function compileService(service: Service, path: DocumentPath, { materials }: CompileInput): ServiceSpec {
+function compileService(service: Service, path: DocumentPath, { materials, tree }: CompileInput): ServiceSpec {
   const tls = {
-    serverName: service.tls?.serverName?.toLowerCase() ?? "",
+    serverName: service.tls?.serverName?.toLowerCase() ?? certificateNameOf(service.endpoints),
     caPem: materials.text([...path, "tls", "ca"]),
     isVerified: service.tls?.insecureSkipVerify !== true,
     alpn: service.protocol === "h2" ? ONLY_HTTP2 : (service.tls?.alpn ?? ANY_HTTP),
   };
   return {
     name: service.name,
-    endpoints: service.endpoints.static.map(
-      ({ address: hostAndPort, weight, zone, priority, labels }): EndpointSpec => ({
-        ...address(hostAndPort),
-        weight,
-        zone,
-        priority,
-        labels,
-      }),
-    ),
+    endpoints: compileEndpoints(service, [...path, "endpoints"], tree),
     protocol: service.protocol,
     tls: service.protocol === "https" || service.protocol === "h2" ? tls : null,
     http2: compileServiceHttp2(service.http2 ?? SERVICE_HTTP2_DEFAULTS),
@@ -304,6 +298,18 @@ function compileKeys(jwks: CompleteProvider["jwks"], path: DocumentPath, { mater
     cooldownMs: milliseconds(jwks.cooldown),
     timeoutMs: milliseconds(jwks.timeout),
     caPem: materials.text([...path, "ca"]),
+  };
+}
+
+function compileRegistry({ document: { registry }, materials }: CompileInput): RegistrySpec | null {
+  if (registry === undefined) return null;
+  const { bind, tokens, grace, drain, retention } = registry;
+  return {
+    bind: address(bind),
+    tokens: tokens.map(({ name, services }, index) => ({ name, services, token: materials.text(["registry", "tokens", index, "token"]) })),
+    graceMs: milliseconds(grace),
+    drainMs: milliseconds(drain),
+    retentionMs: milliseconds(retention),
   };
 }
 

@@ -10,7 +10,7 @@ import { isSecretPath, type LoadedDocument, REDACTED, redactDocument, revealDocu
 import type { BlockKind, ListKind, NamedObject } from "./version.js";
 
 const LIST_KINDS: readonly ListKind[] = ["listeners", "routes", "services", "providers.jwt"];
-const BLOCK_KINDS: readonly BlockKind[] = ["zone", "limits", "telemetry", "admin", "workers", "drain"];
+const BLOCK_KINDS: readonly BlockKind[] = ["zone", "limits", "registry", "telemetry", "admin", "workers", "drain"];
 
 /** A document made ready for comparing. */
 interface Side {

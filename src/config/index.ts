@@ -1,5 +1,6 @@
 /** What other layers may use of config/. */
 export { diffDocuments } from "./diff.js";
+export { type EndpointListResult, parseEndpointList } from "./endpoint-list.js";
 export { jsonSchema, jsonSchemaText, routeTestsSchemaText } from "./json-schema.js";
 export { type ConfigResult, type LoadOptions, loadConfig, loadTexts, parseConfig, readTexts } from "./load.js";
 export { formatPath, formatPlace, formatProblem, type Problem, type ProblemSeverity, printable } from "./problems.js";

@@ -31,6 +31,7 @@ type Match = CompleteDocument["routes"][number]["match"][number];
 const SECRET_PATHS: readonly (readonly (string | number)[])[] = [
   ["admin", "token"],
   ["admin", "tokens", 0, "token"],
+  ["registry", "tokens", 0, "token"],
   ["providers", "jwt", 0, "jwks", "inline", "keys"],
 ];
 
@@ -55,6 +56,7 @@ export function redactDocument(document: LoadedDocument): Record<string, unknown
     ...writtenDocument(document, (tree) => redactTree(tree, false)),
     providers: { ...effective.providers, jwt: effective.providers.jwt.map(redactProvider) },
     admin: redactAdmin(effective.admin),
+    ...(effective.registry === undefined ? {} : { registry: redactRegistry(effective.registry) }),
   };
 }
 
@@ -90,6 +92,10 @@ function showFilter(entry: object, tree: Tree | null, show: (tree: Tree) => unkn
 function redactAdmin(admin: CompleteDocument["admin"]): unknown {
   const tokens = admin.tokens.map((entry) => ({ ...entry, token: REDACTED }));
   return { ...admin, ...(admin.token === undefined ? {} : { token: REDACTED }), tokens };
+}
+
+function redactRegistry(registry: NonNullable<CompleteDocument["registry"]>): unknown {
+  return { ...registry, tokens: registry.tokens.map((entry) => ({ ...entry, token: REDACTED })) };
 }
 
 function redactProvider(provider: CompleteDocument["providers"]["jwt"][number]): unknown {

@@ -21,7 +21,7 @@ export interface DocumentIdentity {
 }
 
 export type ListKind = "listeners" | "routes" | "services" | "providers.jwt";
-export type BlockKind = "zone" | "limits" | "telemetry" | "admin" | "workers" | "drain";
+export type BlockKind = "zone" | "limits" | "registry" | "telemetry" | "admin" | "workers" | "drain";
 
 export function versionOf({ lists, blocks, routeOrder }: DocumentIdentity): string {
   const sorted = Object.fromEntries(Object.entries(lists).map(([kind, objects]) => [kind, [...objects].sort(byName)]));
@@ -40,12 +40,18 @@ export function identityOf(content: Omit<Snapshot, "version">, { document, mater
     return { ...listener, tls: certificates ?? null, wire: wireIdentity(listener.wire) };
   });
   const routes = content.routes.map((route) => ({ ...route, listeners: [...route.listeners].sort() }));
+  // A path as written, and not where it leads here.
+  const services = content.services.map((service, index) => {
+    const { file } = document.services[index]?.endpoints ?? {};
+    return file === undefined ? service : { ...service, endpoints: { ...service.endpoints, path: file.path } };
+  });
   return {
-    lists: { listeners, routes, services: content.services, "providers.jwt": content.jwtProviders },
+    lists: { listeners, routes, services, "providers.jwt": content.jwtProviders },
     // `auto` and not the number it stands for here; paths as written and not where they lead here.
     blocks: {
       zone: content.zone,
       limits: content.limits,
+      registry: content.registry,
       telemetry: document.telemetry,
       admin: { ...content.admin, socketPath: document.admin.socket ?? "" },
       workers: document.workers,

@@ -1,8 +1,10 @@
 /** What the admin server may see, put together from the primary's parts. */
 import { type AdminServer, createAdminServer } from "../admin/admin-server.js";
 import type { AuditTrail } from "../admin/audit.js";
-import type { AdminViews, ConfigurationViews, ReadinessView, WorkerView } from "../admin/views.js";
+import type { AdminViews, ConfigurationViews, ReadinessView, SourceView, WorkerView } from "../admin/views.js";
+import type { SourceState } from "../discovery/followed-service.js";
 import type { HealthChecks } from "../discovery/health/health-checks.js";
+import type { Sources } from "../discovery/sources.js";
 import type { AdminSpec } from "../engine/model/snapshot.js";
 import type { MetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
@@ -17,13 +19,14 @@ export interface AdminParts {
   readonly served: () => Served;
   readonly pool: WorkerPool;
   readonly health: HealthChecks;
+  readonly sources: Sources;
   readonly metrics: MetricsAggregator;
   readonly configuration: ConfigurationViews;
   readonly audit: AuditTrail;
   readonly log: ProcessLog;
 }
 
-export function createAdmin({ version, spec, served, pool, health, metrics, configuration, audit, log }: AdminParts): AdminServer {
+export function createAdmin({ version, spec, served, pool, health, sources, metrics, configuration, audit, log }: AdminParts): AdminServer {
   const startedAt = new Date().toISOString();
   const views: AdminViews = {
     ...configuration,
@@ -51,10 +54,20 @@ export function createAdmin({ version, spec, served, pool, health, metrics, conf
       const { services } = served().snapshot;
       return serviceViews(services, await pool.inspect(services.map(({ name }) => name)), health);
     },
+    sources: () => sources.state().map(sourceView),
     snapshotView: () => served().redactedDocument,
   };
   const onError = (error: unknown): void => log.error({ err: error }, "an admin view failed");
   return createAdminServer({ ...spec, version, views, audit, onError });
+}
+
+function sourceView({ confirmedAtMs, changedAtMs, nextTryAtMs, ...state }: SourceState): SourceView {
+  const ageSeconds = confirmedAtMs === 0 ? null : Math.max(0, Math.round((Date.now() - confirmedAtMs) / 1_000));
+  return { ...state, ageSeconds, confirmedAt: timeOf(confirmedAtMs), changedAt: timeOf(changedAtMs), nextTryAt: timeOf(nextTryAtMs) };
+}
+
+function timeOf(ms: number): string | null {
+  return ms === 0 ? null : new Date(ms).toISOString();
 }
 
 function readiness(pool: WorkerPool): ReadinessView {

@@ -55,12 +55,10 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
   let served = start.snapshot;
   const { metrics, accessLog, observer } = createTelemetry(start.workerId, () => served, { log, stdoutFd });
   const addresses = createWorkerAddresses(start.addresses, (message) => channel.send(message));
-  const keys = createWorkerKeys((message) => channel.send(message));
-  for (const keySet of start.keys) keys.receive(keySet);
+  const keys = createKeys(channel, start);
   const leases = new Questions<LeaseGrant | null>(LEASE_TIMEOUT_MS);
   const builder = createRuntimeBuilder(createFilterPorts({ channel, served: () => served, log, metrics, keys, leases }));
-  for (const health of start.health) builder.setHealth(health);
-  const source: { current: Runtime } = { current: builder.build(start.snapshot) };
+  const source: { current: Runtime } = { current: buildFirst(builder, start) };
   const gateway: Gateway = { connector, timers, observer, ...gatewayState(start, log) };
   metrics.addReading(openWebSockets(gateway));
   const listeners = createListeners({ start, handles, source, gateway, metrics, sockets, addresses, log });
@@ -70,9 +68,7 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
 
   return {
     async listen() {
-      const ports: Record<string, number> = {};
-      for (const [name, listener] of listeners.all) ports[name] = (await listener.listen()).port;
-      channel.send({ type: "ready", ports });
+      channel.send({ type: "ready", ports: await listenAll(listeners) });
       channel.send({ type: "ack", version: start.snapshot.version });
     },
     receive(message) {
@@ -119,6 +115,8 @@ function takeNews(message: PrimaryMessage, { keys, leases, addresses, listeners,
   switch (message.type) {
     case "keys":
       return keys.receive(message);
+    case "endpoints":
+      return builder.take(message);
     case "health":
       return builder.setHealth(message);
     case "leaseReply":
@@ -132,6 +130,24 @@ function takeNews(message: PrimaryMessage, { keys, leases, addresses, listeners,
     default:
       return;
   }
+}
+
+function createKeys(channel: WorkerChannel, start: StartMessage): WorkerKeys {
+  const keys = createWorkerKeys((message) => channel.send(message));
+  for (const keySet of start.keys) keys.receive(keySet);
+  return keys;
+}
+
+function buildFirst(builder: RuntimeBuilder, { snapshot, endpoints, health }: StartMessage): Runtime {
+  for (const message of health) builder.setHealth(message);
+  for (const message of endpoints) builder.take(message);
+  return builder.build(snapshot);
+}
+
+async function listenAll({ all }: GatewayListeners): Promise<Record<string, number>> {
+  const ports: Record<string, number> = {};
+  for (const [name, listener] of all) ports[name] = (await listener.listen()).port;
+  return ports;
 }
 
 /** Throws when the snapshot cannot be served; nothing has changed then. */

@@ -8,6 +8,7 @@ import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
 import { createAuditLog } from "./audit-log.js";
 import type { FirstConfiguration } from "./configuration/configuration-service.js";
 import { createGuardFile } from "./configuration/guard-file.js";
+import { createEndpointMemory } from "./endpoint-memory.js";
 import type { KeeperLink } from "./keeper-client.js";
 import { adviseAboutHandshakes } from "./kernel-settings.js";
 import { addressLimitProblem } from "./open-files.js";
@@ -19,6 +20,8 @@ import { createVersionStore } from "./version-store.js";
 export interface GatewayInfo {
   readonly listeners: readonly { readonly name: string; readonly port: number; readonly url: string }[];
   readonly admin: { readonly port: number; readonly url: string };
+  /** Null: this gateway takes no registrations. */
+  readonly registry: { readonly port: number; readonly url: string } | null;
   readonly workers: number;
 }
 
@@ -96,6 +99,7 @@ function openState(directory: string, log: ProcessLog) {
     guardFile: createGuardFile(usable, (error) =>
       log.warn({ err: error }, "a guarded apply is not watched on after a crash of this process"),
     ),
+    endpointMemory: createEndpointMemory(usable, log),
   };
 }
 
@@ -111,13 +115,14 @@ async function portProblem({ listeners, admin }: Snapshot, keeper: KeeperLink | 
   }
 }
 
-function describe(snapshot: Snapshot, { pool, adminPort }: RunningGateway): GatewayInfo {
+function describe(snapshot: Snapshot, { pool, adminPort, registryPort }: RunningGateway): GatewayInfo {
   const listeners = snapshot.listeners.map((spec) => {
     const port = pool.ports[spec.name] ?? spec.bind.port;
     return { name: spec.name, port, url: listenerUrl(spec, port) };
   });
   const { host } = snapshot.admin.bind;
-  return { listeners, admin: { port: adminPort, url: `http://${bracketed(host)}:${adminPort}` }, workers: snapshot.workers };
+  const registry = snapshot.registry && { port: registryPort, url: `http://${bracketed(snapshot.registry.bind.host)}:${registryPort}` };
+  return { registry, listeners, admin: { port: adminPort, url: `http://${bracketed(host)}:${adminPort}` }, workers: snapshot.workers };
 }
 
 function listenerUrl({ tls, bind }: ListenerSpec, port: number): string {

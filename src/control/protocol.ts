@@ -4,6 +4,7 @@
  */
 
 import type { ServiceHealth } from "../discovery/health/health-checks.js";
+import type { EndpointUpdate } from "../discovery/sources.js";
 import type { Snapshot } from "../engine/model/snapshot.js";
 import type { AddressCredits } from "../engine/resilience/address-credits.js";
 import type { LeaseGrant, LeaseRequest } from "../limits/lease.js";
@@ -17,6 +18,11 @@ export interface KeySetMessage {
   /** Grows with every change; a worker ignores what is not newer. */
   readonly version: number;
   readonly jwks: Jwks;
+}
+
+/** All endpoints of a service that is not static, beside the snapshot. */
+export interface EndpointsMessage extends EndpointUpdate {
+  readonly type: "endpoints";
 }
 
 /** One endpoint as one worker sees it. */
@@ -65,6 +71,7 @@ export type PrimaryMessage =
       readonly snapshot: Snapshot;
       readonly keys: readonly KeySetMessage[];
       readonly health: readonly HealthMessage[];
+      readonly endpoints: readonly EndpointsMessage[];
       /** Ports chosen by the first worker for listeners bound to port 0. */
       readonly ports: Readonly<Record<string, number>>;
       /** How many the worker may hold, both directions together; 0: unlimited. */
@@ -88,6 +95,7 @@ export type PrimaryMessage =
   | { readonly type: "ping" }
   | KeySetMessage
   | HealthMessage
+  | EndpointsMessage
   /** Answers `lease`; `grant` is null when the store failed. */
   | { readonly type: "leaseReply"; readonly id: number; readonly grant: LeaseGrant | null }
   /** Answers `refreshKeys`, after any `keys` message that resulted from it. */

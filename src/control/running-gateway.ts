@@ -7,6 +7,8 @@ import type { AuditTrail } from "../admin/audit.js";
 import { AdminUnavailable } from "../admin/unavailable.js";
 import type { UpgradeResult } from "../admin/views.js";
 import { createHealthChecks, type HealthChecks } from "../discovery/health/health-checks.js";
+import type { Sources } from "../discovery/sources.js";
+import type { RegistrySpec } from "../engine/model/registry.js";
 import type { AdminSpec, Snapshot } from "../engine/model/snapshot.js";
 import { createMemoryLimitStore, type LimitStore } from "../limits/lease-store.js";
 import { createMetricsAggregator, type MetricsAggregator } from "../telemetry/metrics-aggregator.js";
@@ -17,7 +19,10 @@ import { type ConfigurationService, createConfigurationService, type FirstConfig
 import type { GuardFile } from "./configuration/guard-file.js";
 import type { LastChange, PutOutcome, Served } from "./configuration/live-configuration.js";
 import { readRouteTotals } from "./configuration/route-totals.js";
+import type { EndpointMemory } from "./endpoint-memory.js";
 import { createExplainTokenIssuer } from "./explain-tokens.js";
+import { createGatewayRegistry } from "./gateway-registry.js";
+import { createGatewaySources } from "./gateway-sources.js";
 import type { KeeperLink } from "./keeper-client.js";
 import type { Predecessor } from "./keeper-protocol.js";
 import { createKeySets, type KeySets } from "./key-sets.js";
@@ -35,6 +40,7 @@ export interface GatewayParts {
   readonly first: FirstConfiguration;
   readonly history: VersionStore;
   readonly guardFile: GuardFile;
+  readonly endpointMemory: EndpointMemory;
   readonly isSingle: boolean;
   /** Of Windrose. */
   readonly version: string;
@@ -44,12 +50,14 @@ export interface GatewayParts {
   readonly log: ProcessLog;
 }
 
-/** How long workers may wait for keys that have to be fetched; later they arrive by themselves. */
-const KEYS_WAIT_MS = 2_000;
+/** How long workers may wait for keys that have to be fetched and endpoints that have to be found; later they arrive by themselves. */
+const FETCH_WAIT_MS = 2_000;
 
 export interface RunningGateway {
   readonly pool: WorkerPool;
   readonly adminPort: number;
+  /** 0: there is none. */
+  readonly registryPort: number;
   readonly served: Served;
   /** When the workers could not start. */
   readonly failure: WorkerFailure | null;
@@ -72,6 +80,8 @@ class Running implements RunningGateway {
   readonly #metrics: MetricsAggregator;
   readonly #limits: LimitStore;
   readonly #keys: KeySets;
+  readonly #registry = createGatewayRegistry();
+  readonly #sources: Sources;
   readonly #tickets: TicketKeys;
   readonly #health: HealthChecks;
   readonly #liveFacts: LiveFacts = {
@@ -80,6 +90,7 @@ class Running implements RunningGateway {
       refresh: (provider) => this.#keys.refresh(provider),
     },
     endpointStates: async (services) => endpointStates(await this.pool.inspect(services), this.#health),
+    endpointsOf: (service) => this.#sources.endpointsOf(service),
   };
   readonly #explainTokens = createExplainTokenIssuer();
   readonly #configuration: ConfigurationService;
@@ -94,6 +105,16 @@ class Running implements RunningGateway {
     this.#keys = createKeySets(snapshot.jwtProviders, {
       onUpdate: (provider, version, jwks) => this.pool.broadcast({ type: "keys", provider, version, jwks }),
       log: (message) => log.warn(message),
+    });
+    this.#sources = createGatewaySources(snapshot.services, {
+      onUpdate: (update) => {
+        this.pool.broadcast({ type: "endpoints", ...update });
+        this.#followHealth(this.served.snapshot);
+      },
+      registry: this.#registry,
+      memory: parts.endpointMemory,
+      metrics: this.#metrics,
+      log,
     });
     this.#tickets = createTicketKeys((rotated) => this.pool.broadcast({ type: "ticketKeys", keys: rotated }));
     this.#health = createHealthChecks({
@@ -111,6 +132,7 @@ class Running implements RunningGateway {
         configuration: this.#configuration.views,
         pool: this.pool,
         health: this.#health,
+        sources: this.#sources,
         metrics: this.#metrics,
         audit: parts.audit,
         log,
@@ -122,25 +144,32 @@ class Running implements RunningGateway {
     return this.#configuration.served;
   }
 
+  get registryPort(): number {
+    return this.#registry.port;
+  }
+
   get adminPort(): number {
     return this.#admin.port;
   }
 
   async start(): Promise<void> {
     const { snapshot } = this.served;
-    await Promise.race([this.#keys.start(), delay(KEYS_WAIT_MS)]);
-    this.#health.follow(snapshot.services);
-    this.failure = await this.#bringUp(snapshot.admin);
+    await Promise.race([Promise.all([this.#keys.start(), this.#sources.start()]), delay(FETCH_WAIT_MS)]);
+    this.#followHealth(snapshot);
+    this.failure = await this.#bringUp(snapshot);
     this.#isServed(snapshot.version);
-    const { keeper, history, log } = this.#parts;
+    const { keeper, history, endpointMemory, log } = this.#parts;
     keeper?.onHandOver({
       release: async () => {
         await this.#configuration.suspend();
         this.#admin.release();
+        void this.#registry.move(null);
+        endpointMemory.stop();
         history.close();
       },
       resume: () => {
         this.#configuration.resume();
+        void this.#registry.movePatiently(this.served.snapshot.registry);
         return this.#admin.resume().catch((error) => log.error({ err: error }, "the admin listener could not be taken back"));
       },
     });
@@ -148,16 +177,18 @@ class Running implements RunningGateway {
   }
 
   /** Beside a predecessor, the workers come first: it keeps its admin port until they serve. */
-  async #bringUp(admin: AdminSpec): Promise<WorkerFailure | null> {
-    const { keeper } = this.#parts;
+  async #bringUp({ admin, registry }: Snapshot): Promise<WorkerFailure | null> {
+    const { keeper, log } = this.#parts;
     if (keeper?.predecessor == null) {
-      return (await this.#openAdmin(admin)) ?? (await this.pool.start());
+      return (await this.#openAdmin(admin)) ?? (await this.#openRegistry(registry)) ?? (await this.pool.start());
     }
     const failure = await this.pool.start();
     if (failure !== null) return failure;
     await keeper.takeOver();
     await this.#configuration.takeOver();
     await this.#admin.openPatiently(this.served.snapshot.admin, adminPortOf(keeper.predecessor));
+    const problem = await this.#registry.movePatiently(this.served.snapshot.registry, registryPortOf(keeper.predecessor));
+    if (problem !== null) log.error(problem);
     return null;
   }
 
@@ -171,6 +202,11 @@ class Running implements RunningGateway {
     }
   }
 
+  async #openRegistry(spec: RegistrySpec | null): Promise<WorkerFailure | null> {
+    const message = await this.#registry.move(spec);
+    return message === null ? null : { message, isUnavailable: true };
+  }
+
   reload(): void {
     this.#configuration.reload({ source: "signal", author: "", note: "" });
   }
@@ -181,6 +217,9 @@ class Running implements RunningGateway {
     this.#health.stop();
     await this.pool.stop(drainTimeoutMs, isReplaced);
     this.#keys.stop();
+    this.#sources.stop();
+    this.#parts.endpointMemory.stop();
+    await this.#registry.close();
     await this.#admin.close();
   }
 
@@ -196,6 +235,7 @@ class Running implements RunningGateway {
       explainSecret: this.#explainTokens.secret,
       currentKeys: () => this.#keys.state().flatMap(({ provider }) => this.#keySetMessage(provider)),
       currentHealth: () => this.#health.state().map((health) => ({ type: "health", ...health })),
+      currentEndpoints: () => this.#sources.updates().map((update) => ({ type: "endpoints", ...update })),
       services: {
         lease: (request) => this.#limits.lease(request),
         refreshKeys: (provider) => this.#keys.refresh(provider),
@@ -241,15 +281,15 @@ class Running implements RunningGateway {
   async #put(next: Snapshot, previous: Snapshot): Promise<PutOutcome> {
     const unlimitable = addressLimitProblem(next.listeners);
     if (unlimitable !== null) return { isServed: false, message: unlimitable };
-    const keys = this.#keys.prepare(next.jwtProviders);
-    await Promise.race([keys.ready, delay(KEYS_WAIT_MS)]);
-    const adminProblem = await this.#admin.move(next.admin);
-    if (adminProblem !== null) {
-      keys.cancel();
-      return { isServed: false, message: `admin: ${adminProblem}` };
+    const prepared = [this.#keys.prepare(next.jwtProviders), this.#sources.prepare(next.services)];
+    await Promise.race([Promise.all(prepared.map(({ ready }) => ready)), delay(FETCH_WAIT_MS)]);
+    const problem = await this.#moveSeats(next, previous);
+    if (problem !== null) {
+      for (const part of prepared) part.cancel();
+      return { isServed: false, message: problem };
     }
     // Before the snapshot that needs them, on the same pipe.
-    keys.commit();
+    for (const part of prepared) part.commit();
     const outcome = await this.#serve(next, previous).catch((error: Error): PutOutcome => {
       this.#parts.log.error({ err: error }, "bug: a snapshot could not be put into service");
       return { isServed: false, message: error.message };
@@ -257,7 +297,7 @@ class Running implements RunningGateway {
     if (outcome.isServed) {
       this.#limits.setMaxKeys(next.limits.maxKeys);
       this.#isServed(next.version);
-      this.#health.follow(next.services);
+      this.#followHealth(next);
     } else await this.#goBack(previous);
     return outcome;
   }
@@ -265,6 +305,21 @@ class Running implements RunningGateway {
   #isServed(version: string): void {
     this.#metrics.recordSnapshot(version);
     this.#parts.keeper?.tellServing(version);
+  }
+
+  /** With the endpoints that are known now. */
+  #followHealth({ services }: Snapshot): void {
+    this.#health.follow(services.map((service) => ({ ...service, endpoints: this.#sources.endpointsOf(service.name) })));
+  }
+
+  /** The addresses of the primary itself; null, or why one of them cannot be had. */
+  async #moveSeats(next: Snapshot, previous: Snapshot): Promise<string | null> {
+    const problem = await this.#registry.move(next.registry);
+    if (problem !== null) return problem;
+    const adminProblem = await this.#admin.move(next.admin);
+    if (adminProblem === null) return null;
+    await this.#registry.move(previous.registry);
+    return `admin: ${adminProblem}`;
   }
 
   async #serve(next: Snapshot, previous: Snapshot): Promise<PutOutcome> {
@@ -280,10 +335,10 @@ class Running implements RunningGateway {
   }
 
   async #goBack(previous: Snapshot): Promise<void> {
-    const keys = this.#keys.prepare(previous.jwtProviders);
-    await Promise.race([keys.ready, delay(KEYS_WAIT_MS)]);
-    keys.commit();
-    await this.#admin.move(previous.admin);
+    const prepared = [this.#keys.prepare(previous.jwtProviders), this.#sources.prepare(previous.services)];
+    await Promise.race([Promise.all(prepared.map(({ ready }) => ready)), delay(FETCH_WAIT_MS)]);
+    for (const part of prepared) part.commit();
+    await this.#moveSeats(previous, previous);
     // Workers that served the other one have forgotten what it did not have.
     for (const health of this.#health.state()) this.pool.broadcast({ type: "health", ...health });
   }
@@ -297,6 +352,10 @@ class Running implements RunningGateway {
 /** A port that the system chose for the predecessor stays what it is. */
 function adminPortOf({ readyLine }: Predecessor): number {
   return (JSON.parse(readyLine) as { readonly admin: { readonly port: number } }).admin.port;
+}
+
+function registryPortOf({ readyLine }: Predecessor): number {
+  return (JSON.parse(readyLine) as { readonly registry?: { readonly port: number } | null }).registry?.port ?? 0;
 }
 
 async function upgrade(keeper: KeeperLink | null): Promise<UpgradeResult> {

@@ -7,6 +7,7 @@ import { createEndpointRegistry } from "../engine/balancing/endpoint-registry.js
 import { combineFeedback, createBalanceFeedback } from "../engine/balancing/feedback.js";
 import { createPickerCache } from "../engine/balancing/picker-cache.js";
 import type { Endpoint, EndpointSet } from "../engine/model/endpoint.js";
+import { placeOfSource } from "../engine/model/endpoint-source.js";
 import type { BackendSpec, ListenerSpec, RouteSpec, ServiceSpec, Snapshot } from "../engine/model/snapshot.js";
 import { GuardedPicker } from "../engine/resilience/guarded-picker.js";
 import { createRetryBudget, type RetryBudget } from "../engine/resilience/retry-budget.js";
@@ -16,11 +17,14 @@ import { createFilters, type FilterPorts } from "../filters/registry.js";
 import { createHashKey } from "../proxy/hash-key.js";
 import type { BackendRuntime, ListenerRuntime, RouteRuntime, Runtime, ServiceRuntime } from "../proxy/runtime.js";
 import { createTrustedPeers } from "../proxy/trusted-peers.js";
-import type { EndpointReport, HealthMessage } from "./protocol.js";
+import { createFoundEndpoints } from "./found-endpoints.js";
+import type { EndpointReport, EndpointsMessage, HealthMessage } from "./protocol.js";
 import { WorkerHealth } from "./worker-health.js";
 
 export interface RuntimeBuilder {
   build(snapshot: Snapshot): Runtime;
+  /** Endpoints that were found at run time; what was built last has them from now on, and no other service notices. */
+  take(message: EndpointsMessage): void;
   /** For now and for later snapshots. */
   setHealth(message: HealthMessage): void;
   /** What is known of the endpoints that these services have now; nothing of services that the last snapshot did not have. */
@@ -30,15 +34,17 @@ export interface RuntimeBuilder {
 export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
   const endpoints = createEndpointRegistry();
   const pickers = createPickerCache();
+  const found = createFoundEndpoints();
   const budgets = new Map<string, RetryBudget>();
   const guards = new Map<string, ServiceGuard>();
   const health = new WorkerHealth();
+  let current: ReadonlyMap<string, ServiceRuntime> = new Map();
 
   function buildService(spec: ServiceSpec): ServiceRuntime {
     const retryBudget = budgets.get(spec.name) ?? createRetryBudget();
     budgets.set(spec.name, retryBudget);
     const { hashOn } = spec.balance;
-    const set = endpoints.reconcile(spec, performance.now());
+    const set = endpoints.reconcileEndpoints(spec, found.endpointsOf(spec), performance.now());
     const guard = guardOf(spec, set);
     health.apply(spec.name, set, performance.now());
     return {
@@ -71,6 +77,8 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
       const names = new Set(services.keys());
       endpoints.retainServices(names);
       health.retain(names);
+      found.retain(snapshot.services);
+      current = services;
       for (const known of [budgets, guards]) for (const name of known.keys()) if (!services.has(name)) known.delete(name);
       const picker = pickers.forSnapshot();
       const backend = ({ service: name, subset, weight }: BackendSpec): BackendRuntime => {
@@ -84,6 +92,14 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
         listeners: new Map(snapshot.listeners.map((spec) => [spec.name, buildListener(spec, snapshot)])),
         routes: snapshot.routes.map((spec, index) => ({ ...(filters[index] as RouteFilters), spec, backends: spec.backends.map(backend) })),
       });
+    },
+    take(message) {
+      const spec = current.get(message.service)?.spec;
+      if (!found.take(message) || spec === undefined || placeOfSource(spec.endpoints) !== message.place) return;
+      // Pickers watch the set.
+      const set = endpoints.reconcileEndpoints(spec, message.endpoints, performance.now());
+      guards.get(spec.name)?.update(spec, set.endpoints);
+      health.apply(spec.name, set, performance.now());
     },
     setHealth(message) {
       const set = endpoints.setOf(message.service);

@@ -10,7 +10,15 @@ import { createGeneration, type Generation, knownPortsOf } from "./generation.js
 import type { KeeperLink } from "./keeper-client.js";
 import { createListenHandles, type ListenHandles } from "./listen-handles.js";
 import { PortUnavailable } from "./port-probe.js";
-import type { EndpointReport, HealthMessage, KeySetMessage, PrimaryMessage, StartMessage, WorkerMessage } from "./protocol.js";
+import type {
+  EndpointReport,
+  EndpointsMessage,
+  HealthMessage,
+  KeySetMessage,
+  PrimaryMessage,
+  StartMessage,
+  WorkerMessage,
+} from "./protocol.js";
 import { type PublishOutcome, publish } from "./publish.js";
 import { type RollOutcome, roll } from "./roll.js";
 import { createSingleSupervisor } from "./single-worker.js";
@@ -30,6 +38,8 @@ export interface WorkerPoolOptions {
   readonly maxSockets: (snapshot: Snapshot) => number;
   readonly currentKeys: () => readonly KeySetMessage[];
   readonly currentHealth: () => readonly HealthMessage[];
+  /** What sources have found so far. */
+  readonly currentEndpoints: () => readonly EndpointsMessage[];
   /** Sees to the workers when this process is gone; null: they drain then. */
   readonly keeper: KeeperLink | null;
   /** Base64. */
@@ -310,10 +320,11 @@ export class Pool implements WorkerPool {
   }
 
   #startMessage(worker: WorkerHandle): StartMessage {
-    const { instance, currentKeys, currentHealth, ticketKeys, explainSecret } = this.options;
+    const { instance, currentKeys, currentEndpoints, currentHealth, ticketKeys, explainSecret } = this.options;
     const { snapshot, ports, maxSockets, addresses } = this.generationOf(worker);
     const state = {
       keys: currentKeys(),
+      endpoints: currentEndpoints(),
       health: currentHealth(),
       ports,
       ticketKeys: ticketKeys(),

@@ -5,6 +5,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { formatMetric } from "./exposition.js";
 import { type MetricJson, type MetricRow, WORKER_START_METRIC } from "./metric-json.js";
+import { addSourceMetrics, type SourceReading } from "./source-metrics.js";
 
 export interface MetricsAggregator {
   /**
@@ -23,6 +24,8 @@ export interface MetricsAggregator {
   recordSnapshot(version: string): void;
   /** A configuration was not taken because it had problems; the last good one still serves. */
   recordRejectedSnapshot(): void;
+  /** What is told of sources of endpoints, from now on, with each scrape. */
+  readSources(read: () => readonly SourceReading[]): void;
   /** A metric of the workers, summed as in `text`; null when none has reported it. */
   metric(name: string): MetricJson | null;
   /** Prometheus text of everything. */
@@ -72,6 +75,7 @@ export function createMetricsAggregator({ version = "unknown" }: AggregatorOptio
       primary.snapshotTime.setToCurrentTime();
     },
     recordRejectedSnapshot: () => primary.rejected.inc(),
+    readSources: (read) => addSourceMetrics(primary.registry, read),
     metric(name) {
       const reports = [ended, ...[...workers.values()].map((report) => report.metrics)];
       return mergeMetrics(reports.map((report) => report.filter((metric) => metric.name === name)))[0] ?? null;

@@ -54,6 +54,7 @@ ${extra}
       maxSockets: () => 0,
       currentKeys: () => [],
       currentHealth: () => [],
+      currentEndpoints: () => [],
       keeper: null,
       ticketKeys: () => "",
       explainSecret: "",

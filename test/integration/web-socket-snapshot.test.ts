@@ -46,6 +46,7 @@ telemetry: { accessLog: { path: off } }
         snapshot,
         keys: [],
         health: [],
+        endpoints: [],
         ports: {},
         maxSockets: 0,
         addresses: {},

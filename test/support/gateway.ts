@@ -38,6 +38,8 @@ export interface Gateway {
   /** Port by listener name. */
   readonly ports: Readonly<Record<string, number>>;
   readonly admin: { readonly port: number; readonly url: string };
+  /** Of its registry; "": it has none. */
+  readonly registryUrl: string;
   readonly process: ChildProcess;
   /** The folder of the configuration; relative paths in it start here. Removed by `stop`. */
   readonly directory: string;
@@ -101,6 +103,7 @@ function commandLine(args: readonly string[], maxOpenFiles: number | undefined):
 interface Ready {
   readonly listeners: readonly { readonly name: string; readonly port: number }[];
   readonly admin: { readonly port: number };
+  readonly registry: { readonly port: number; readonly url: string } | null;
 }
 
 interface ProcessRun {
@@ -114,6 +117,7 @@ function describeGateway(child: ChildProcess, run: ProcessRun, directory: string
   return {
     ports,
     admin: { port: ready.admin.port, url: `http://127.0.0.1:${ready.admin.port}` },
+    registryUrl: ready.registry?.url ?? "",
     process: child,
     directory,
     stdout: run.stdout,

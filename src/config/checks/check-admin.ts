@@ -3,7 +3,8 @@ import { dirname, resolve } from "node:path";
 import type { DocumentPath } from "../problems.js";
 import { isLoopback, parseAddress } from "../schema/addresses.js";
 import type { CheckContext, DocumentDraft } from "./check-document.js";
-import { readFileAt, type TextValue } from "./read-text.js";
+import { checkToken } from "./check-token.js";
+import type { TextValue } from "./read-text.js";
 
 const TOKEN: DocumentPath = ["admin", "token"];
 const TOKENS: DocumentPath = ["admin", "tokens"];
@@ -59,26 +60,6 @@ function checkTokens(admin: Admin | undefined, context: CheckContext): void {
       );
     }
   });
-}
-
-/** The token, checked and kept for the compiler; null when there is none or it cannot be read. */
-function checkToken(path: DocumentPath, value: TextValue | undefined, context: CheckContext): string | null {
-  const { checker, materials } = context;
-  const token = readToken(path, value, context);
-  if (token === null) return null;
-  if (!/^[\x21-\x7e]+$/.test(token)) checker.error(path, "must be printable ASCII without spaces, and not empty");
-  else if (token.length > 1024) checker.error(path, "is longer than 1,024 characters");
-  else if (token.length < 16) checker.warn(path, "is short enough to be guessed", "use 32 random characters or more");
-  materials.setText(path, token);
-  return token;
-}
-
-function readToken(path: DocumentPath, value: TextValue | undefined, context: CheckContext): string | null {
-  if (value === undefined) return null;
-  if (typeof value === "string") return value;
-  if (value.file === undefined) return null;
-  // Editors and `echo` end a file with a line break that nobody means.
-  return readFileAt([...path, "file"], value.file, context)?.replace(/\r?\n$/, "") ?? null;
 }
 
 /** Whether its folder exists is seen at the start: it may lie in /run, which `check` elsewhere does not have. */

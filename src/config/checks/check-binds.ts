@@ -25,6 +25,7 @@ export function checkBinds(document: DocumentDraft, checker: Checker): void {
   };
   (document.listeners ?? []).forEach((listener, index) => add(listener?.bind, ["listeners", index, "bind"]));
   add(document.admin?.bind, ["admin", "bind"]);
+  add(document.registry?.bind, ["registry", "bind"]);
 }
 
 /** `::` takes IPv4 connections as well. */

@@ -10,6 +10,7 @@ import { checkBinds } from "./check-binds.js";
 import { checkListeners } from "./check-listeners.js";
 import { checkOverlaps } from "./check-overlaps.js";
 import { checkProviders } from "./check-providers.js";
+import { checkRegistry } from "./check-registry.js";
 import { checkRoutes, type RouteNames } from "./check-routes.js";
 import { checkServices } from "./check-services.js";
 import { Checker } from "./checker.js";
@@ -37,6 +38,7 @@ export function checkDocument(document: DocumentDraft, tree: Tree, given: Omit<C
   checkServices(document, context);
   checkBalance(document, context);
   checkProviders(document, context);
+  checkRegistry(document, context);
   checkAdmin(document, context);
   checkRoutes(document, names, checker);
   checkOverlaps(document, checker);

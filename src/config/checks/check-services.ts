@@ -2,7 +2,7 @@
 import { parseDuration } from "../../engine/model/units.js";
 import type { DocumentPath } from "../problems.js";
 import type { CheckContext, DocumentDraft } from "./check-document.js";
-import { checkRepeats } from "./check-listeners.js";
+import { checkEndpoints } from "./check-endpoints.js";
 import { readRoots } from "./read-text.js";
 
 type ServiceDraft = NonNullable<NonNullable<DocumentDraft["services"]>[number]>;
@@ -16,20 +16,7 @@ export function checkServices(document: DocumentDraft, context: CheckContext): v
 
 function checkService(service: ServiceDraft, path: DocumentPath, context: CheckContext): void {
   const { checker } = context;
-  const endpoints = service.endpoints?.static ?? [];
-  const at = [...path, "endpoints", "static"];
-  checkRepeats(
-    endpoints.map((endpoint) => endpoint?.address),
-    at,
-    {
-      error: (repeat: DocumentPath, message: string, hint?: string) => checker.error([...repeat, "address"], message, hint),
-      quote: (repeat: DocumentPath) => checker.quote([...repeat, "address"]),
-      where: (repeat: DocumentPath) => checker.where(repeat),
-    },
-  );
-  if (endpoints.length > 0 && endpoints.every((endpoint) => endpoint?.weight === 0)) {
-    checker.warn(at, "every endpoint has weight 0: the service takes no traffic");
-  }
+  checkEndpoints(service.endpoints, [...path, "endpoints"], context);
   checkTls(service, path, context);
   checkHealth(service, path, context);
   checkOutlier(service, path, context);

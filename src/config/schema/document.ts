@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { type CompleteListener, completeListener, listenerSchema } from "./listener.js";
 import { type CompleteProvider, completeProvider, jwtProviderSchema } from "./provider.js";
+import { registrySchema } from "./registry.js";
 import { routeSchema } from "./route.js";
 import { serviceSchema } from "./service.js";
 import { supervisionSchema } from "./supervision.js";
@@ -50,6 +51,7 @@ export const documentSchema = z.strictObject({
     .describe(
       "Where this gateway runs, in the words of the endpoints' zone; often from the environment: ${ZONE}. Empty: zones do not matter.",
     ),
+  registry: registrySchema.optional().describe("The built-in registry, with which services register themselves."),
   telemetry: z.strictObject({ accessLog: accessLog.prefault({}) }).prefault({}),
   admin: admin.prefault({}).describe("Admin API, metrics and health."),
   workers: z

@@ -4,10 +4,10 @@
  */
 
 const KEYS: Readonly<Record<string, readonly string[]>> = {
-  "": ["identity", "registry", "policies"],
+  "": ["identity", "policies"],
   "routes.filters": ["cors", "authorize", "mirror"],
   services: ["mesh"],
-  "services.endpoints": ["file", "dns", "registry", "consul", "kubernetes"],
+  "services.endpoints": ["consul", "kubernetes"],
   limits: ["redis", "onStoreFailure"],
   telemetry: ["tracing", "metrics"],
 };
@@ -16,6 +16,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   "listeners.protocol": ["tls", "tcp", "connect"],
   "routes.match.path.type": ["RegularExpression"],
   "limits.store": ["redis"],
+  "registry.store": ["redis"],
 };
 
 export function isPlannedKey(path: readonly (string | number)[], key: string): boolean {

@@ -1,27 +1,13 @@
 /** `services`: a named group of interchangeable endpoints and its policies. */
 import { z } from "zod";
 import { balanceSchema } from "./balance.js";
+import { endpointsSchema } from "./endpoints.js";
 import { breakersSchema, healthSchema, outlierSchema } from "./resilience.js";
-import { boundedSize, duration, endpointAddress, filePath, hostname, name, positiveDuration, textOrFile, weight } from "./values.js";
+import { boundedSize, duration, filePath, hostname, name, positiveDuration, textOrFile } from "./values.js";
 
 /** RFC 9113 §6.9.2, §6.9.1. */
 const INITIAL_WINDOW_BYTES = 65_535;
 const MAX_WINDOW_BYTES = 16 * 1024 * 1024;
-
-const endpoint = z.strictObject({
-  address: endpointAddress().describe("host:port; IPv6 in brackets."),
-  weight: weight().default(1).describe("0 takes no traffic."),
-  zone: z.string().default("").describe("Where it runs; empty: unknown."),
-  priority: z
-    .int()
-    .min(0)
-    .max(15)
-    .default(0)
-    .describe(
-      "0 takes all requests while at least 71% of its endpoints (by weight) are healthy; below that the next priority takes over what it cannot, in proportion.",
-    ),
-  labels: z.record(z.string().min(1), z.string()).default({}).describe("What subsets of backends choose by."),
-});
 
 const tls = z.strictObject({
   serverName: hostname().optional().describe("Name that is sent as SNI and verified. Default: the endpoint's host."),
@@ -123,7 +109,7 @@ export const SERVICE_HTTP2_DEFAULTS = http2.parse({});
 
 export const serviceSchema = z.strictObject({
   name: name(),
-  endpoints: z.strictObject({ static: z.array(endpoint).min(1) }).describe("Exactly one source of endpoints."),
+  endpoints: endpointsSchema.describe("Exactly one source of endpoints."),
   protocol: z
     .enum(["http1", "h2", "h2c", "https"])
     .default("http1")

@@ -94,9 +94,9 @@ export function labelText(labels: Readonly<Record<string, string>>): string {
     .join(" ");
 }
 
-/** Only what the configuration says: an endpoint without weight never gets a request. */
+/** Only what the configuration says: an endpoint without weight never gets a request, and what is found at run time is not known. */
 function takesTraffic({ endpoints }: ServiceSpec, subset: SubsetSpec | null): boolean {
-  return subsetOf(endpoints, subset).some(({ weight }) => weight > 0);
+  return endpoints.type !== "static" || subsetOf(endpoints.endpoints, subset).some(({ weight }) => weight > 0);
 }
 
 /** In the order in which they are decided; empty when a client and a service could not tell the two apart. */

@@ -1,6 +1,7 @@
 /** Turns what happened to a simulated request into an `Explanation`: words for reasons, and no secrets. */
 import { SECRET_HEADERS } from "../../config/index.js";
 import { subsetOf } from "../../engine/balancing/layout.js";
+import { placeOfSource } from "../../engine/model/endpoint-source.js";
 import type {
   EndpointStates,
   ExplainedBackend,
@@ -13,7 +14,7 @@ import type {
   HeaderChanges,
 } from "../../engine/model/explanation.js";
 import { headerValue } from "../../engine/model/request.js";
-import type { BalanceSpec, RetryConditions, RouteSpec, ServiceSpec, Snapshot } from "../../engine/model/snapshot.js";
+import type { BalanceSpec, EndpointSpec, RetryConditions, RouteSpec, ServiceSpec, Snapshot } from "../../engine/model/snapshot.js";
 import { isIdempotent } from "../../engine/resilience/retry-policy.js";
 import { explainRoute, type RouteCandidate } from "../../engine/routing/explain-route.js";
 import type { ListenerRuntime } from "../../proxy/runtime.js";
@@ -27,6 +28,8 @@ import type { SimulatedRuntime } from "./simulated-runtime.js";
 
 export interface ExplainOptions {
   readonly endpointStates?: EndpointStates;
+  /** What a gateway that runs has found. */
+  readonly endpointsOf?: (service: string) => readonly EndpointSpec[];
   /** For whoever may not read the configuration's secrets: values that it writes into requests are not shown. */
   readonly hidesFixedValues?: boolean;
 }
@@ -129,7 +132,11 @@ function describeUpstream({ request, outcome }: Happening, veil: Veil): Explaine
   };
 }
 
-function describeBackends(spec: RouteSpec, { snapshot, simulated }: Happening, { endpointStates }: ExplainOptions): ExplainedBackend[] {
+function describeBackends(
+  spec: RouteSpec,
+  { snapshot, simulated }: Happening,
+  { endpointStates, endpointsOf }: ExplainOptions,
+): ExplainedBackend[] {
   const services = new Map(snapshot.services.map((service) => [service.name, service]));
   const route = simulated.runtime.routes.find((candidate) => candidate.spec.name === spec.name);
   const total = spec.backends.reduce((sum, { weight }) => sum + weight, 0);
@@ -142,7 +149,8 @@ function describeBackends(spec: RouteSpec, { snapshot, simulated }: Happening, {
       protocol: service.protocol,
       balance: describeBalance(service.balance),
       subset: subset === null ? null : subset.labels,
-      endpoints: subsetOf(service.endpoints, subset).map(({ host, port, weight: part, zone, labels }) => {
+      source: placeOfSource(service.endpoints),
+      endpoints: subsetOf(endpointsOfService(service, endpointsOf), subset).map(({ host, port, weight: part, zone, labels }) => {
         const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
         return { address, weight: part, zone, labels, state: endpointStates?.(name, address) ?? null };
       }),
@@ -153,6 +161,10 @@ function describeBackends(spec: RouteSpec, { snapshot, simulated }: Happening, {
 function describeBalance({ algorithm, hashOn }: BalanceSpec): string {
   if (hashOn === null) return algorithm;
   return `${algorithm} on ${hashOn.name === "" ? hashOn.type : `${hashOn.type} ${hashOn.name}`}`;
+}
+
+function endpointsOfService({ name, endpoints }: ServiceSpec, found: ExplainOptions["endpointsOf"]): readonly EndpointSpec[] {
+  return endpoints.type === "static" ? endpoints.endpoints : (found?.(name) ?? []);
 }
 
 function describePolicies({ timeouts, retry }: RouteSpec, method: string): ExplainedPolicies {

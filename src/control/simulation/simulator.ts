@@ -3,7 +3,7 @@
  * through the same exchange, and `explain` adds the reasons.
  */
 import type { EndpointStates, Explanation, RequestDescription } from "../../engine/model/explanation.js";
-import type { ListenerSpec, Snapshot } from "../../engine/model/snapshot.js";
+import type { EndpointSpec, ListenerSpec, Snapshot } from "../../engine/model/snapshot.js";
 import type { KeySource } from "../../filters/jwt/token-verifier.js";
 import { chooseListener } from "./choose-listener.js";
 import { type BackendShare, type Decision, decisionOf, sharesOf } from "./decision.js";
@@ -91,6 +91,8 @@ export interface LiveFacts {
   readonly keys: KeySource;
   /** Of the endpoints of these services, at this moment. */
   endpointStates(services: readonly string[]): Promise<EndpointStates>;
+  /** Of a service, written or found. */
+  endpointsOf(service: string): readonly EndpointSpec[];
 }
 
 /** For a gateway that runs: whoever asks may know nothing of the configuration's secrets. */
@@ -98,6 +100,10 @@ export async function explain(snapshot: Snapshot, description: RequestDescriptio
   const described = readDescription(description);
   if (!described.ok) return { result: "invalid", message: `${described.field} ${described.message}` };
   const endpointStates = await facts.endpointStates(snapshot.services.map(({ name }) => name));
-  const explanation = await simulatorOf(snapshot, facts.keys).explain(described.request, { hidesFixedValues: true, endpointStates });
+  const explanation = await simulatorOf(snapshot, facts.keys).explain(described.request, {
+    hidesFixedValues: true,
+    endpointStates,
+    endpointsOf: facts.endpointsOf,
+  });
   return typeof explanation === "string" ? { result: "invalid", message: explanation } : { result: "explained", explanation };
 }

@@ -6,7 +6,9 @@ import type { EndpointSpec, HealthSpec, ServiceSpec } from "../../engine/model/s
 import { type CheckResult, check } from "./check.js";
 import { afterCheck, type EndpointHealth, UNKNOWN } from "./endpoint-health.js";
 
-export type FollowedService = Pick<ServiceSpec, "name" | "endpoints" | "protocol" | "tls" | "health">;
+export interface FollowedService extends Pick<ServiceSpec, "name" | "protocol" | "tls" | "health"> {
+  readonly endpoints: readonly EndpointSpec[];
+}
 
 /** What workers need to know of a service: complete, so that only the newest counts. */
 export interface ServiceHealth {

@@ -4,6 +4,7 @@
  * way (host, port, protocol, TLS).
  */
 import { Endpoint, EndpointSet, type UpstreamTarget, type UpstreamVersion } from "../model/endpoint.js";
+import { staticEndpointsOf } from "../model/endpoint-source.js";
 import type { EndpointSpec, ServiceSpec, UpstreamTlsSpec } from "../model/snapshot.js";
 
 export interface EndpointRegistry {
@@ -34,7 +35,7 @@ export function createEndpointRegistry(): EndpointRegistry {
   }
 
   return {
-    reconcile: (service, now) => reconcileEndpoints(service, service.endpoints, now),
+    reconcile: (service, now) => reconcileEndpoints(service, staticEndpointsOf(service.endpoints), now),
     reconcileEndpoints,
     setOf: (service) => services.get(service)?.set,
     endpointsOf: (service) => [...(services.get(service)?.set.endpoints ?? [])],

@@ -142,6 +142,9 @@ export interface ExplainedBackend {
   readonly balance: string;
   /** Labels that an endpoint must have to be one of these; null: all endpoints of the service. */
   readonly subset: Readonly<Record<string, string>> | null;
+  /** Where endpoints are found at run time, such as `dns A orders.internal 8080`; "": they are written in the configuration. */
+  readonly source: string;
+  /** Empty without a running gateway when they are found at run time. */
   readonly endpoints: readonly ExplainedEndpoint[];
 }
 

@@ -4,6 +4,9 @@
  * default has been filled in: nothing downstream of config/ invents a value.
  */
 
+import type { EndpointSourceSpec } from "./endpoint-source.js";
+import type { RegistrySpec } from "./registry.js";
+
 export interface Snapshot {
   /** Hex digest of the content; equal documents have equal versions. */
   readonly version: string;
@@ -14,6 +17,8 @@ export interface Snapshot {
   readonly zone: string;
   readonly jwtProviders: readonly JwtProviderSpec[];
   readonly limits: LimitsSpec;
+  /** Null: this gateway takes no registrations. */
+  readonly registry: RegistrySpec | null;
   readonly telemetry: TelemetrySpec;
   readonly admin: AdminSpec;
   /** Number of worker processes, ≥ 1. */
@@ -241,7 +246,7 @@ export type ServiceProtocol = "http1" | "h2" | "h2c" | "https";
 
 export interface ServiceSpec {
   readonly name: string;
-  readonly endpoints: readonly EndpointSpec[];
+  readonly endpoints: EndpointSourceSpec;
   readonly protocol: ServiceProtocol;
   /** Only for `https` and `h2`. */
   readonly tls: UpstreamTlsSpec | null;

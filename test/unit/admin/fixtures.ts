@@ -99,6 +99,22 @@ export const VIEWS: AdminViews = {
       ],
     },
   ],
+  sources: () => [
+    {
+      service: "orders",
+      type: "dns",
+      source: "dns A orders.internal 8080",
+      status: "stale",
+      endpoints: 2,
+      version: 3,
+      ageSeconds: 12,
+      confirmedAt: TIME,
+      changedAt: TIME,
+      nextTryAt: null,
+      failures: 1,
+      lastError: "DNS cannot tell A of orders.internal (10.0.0.2:53: SERVFAIL)",
+    },
+  ],
   snapshotView: () => ({ admin: { token: "[redacted]" } }),
   configStatus: async () => ({
     ...SERVED,

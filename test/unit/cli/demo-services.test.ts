@@ -20,7 +20,7 @@ function service(name: string, ports: readonly number[]): ServiceSpec {
   };
   return {
     name,
-    endpoints,
+    endpoints: { type: "static", endpoints },
     protocol: "http1",
     tls: null,
     http2: { maxConcurrentStreams: 1, streamWindowBytes: 65_535, maxStreamWindowBytes: 65_535, pingMs: 0 },

@@ -16,7 +16,12 @@ admin: { bind: 127.0.0.1:0 }
 function facts(changes: (text: string) => string = (text) => text): QuickstartFacts {
   const result = parseConfig(changes(DOCUMENT), "test.yaml");
   assert.ok(result.ok, JSON.stringify(result.ok ? [] : result.problems));
-  const info = { listeners: [{ name: "public", port: 8443, url: "" }], admin: { port: 9901, url: "http://127.0.0.1:9901" }, workers: 1 };
+  const info = {
+    listeners: [{ name: "public", port: 8443, url: "" }],
+    admin: { port: 9901, url: "http://127.0.0.1:9901" },
+    registry: null,
+    workers: 1,
+  };
   return { info, snapshot: result.snapshot, token: "e30.e30.c2ln", caPath: "certs/ca.pem" };
 }
 

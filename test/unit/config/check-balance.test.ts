@@ -1,6 +1,7 @@
 /** `balance` of services and `subset` of backends: what they become, and what is refused. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { staticEndpointsOf } from "../../../src/engine/model/endpoint-source.js";
 import { accept, MINIMAL, refuse } from "./fixtures.js";
 
 function service(balance: string): string {
@@ -72,7 +73,7 @@ test("subsets are labels, and priorities belong to endpoints", () => {
   const { snapshot, warnings } = accept(routed("subset: { version: v1, tier: gold }"));
   assert.deepEqual(snapshot.routes[0]?.backends[0]?.subset, { labels: { version: "v1", tier: "gold" }, fallback: "none" });
   assert.deepEqual(
-    snapshot.services[0]?.endpoints.map(({ priority }) => priority),
+    snapshot.services.flatMap(({ endpoints }) => staticEndpointsOf(endpoints)).map(({ priority }) => priority),
     [0, 3],
   );
   assert.ok(!warnings.some((warning) => /labels/.test(warning)), warnings.join("\n"));

@@ -4,6 +4,7 @@ import { cpSync, existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { formatProblem, loadConfig } from "../../../src/config/index.js";
+import { staticEndpointsOf } from "../../../src/engine/model/endpoint-source.js";
 import { ENV, examples, makeReferences, yamlFilesOf } from "./example-files.js";
 import { problemsOf, temporaryDirectory } from "./fixtures.js";
 
@@ -53,7 +54,7 @@ test("the quickstart is what the README and the demo rely on", (context) => {
     ["to-https", "orders", "catalog", "hello"],
   );
   assert.deepEqual(
-    snapshot.services.flatMap((service) => service.endpoints.map((endpoint) => endpoint.port)),
+    snapshot.services.flatMap((service) => staticEndpointsOf(service.endpoints).map((endpoint) => endpoint.port)),
     [9101, 9102, 9201, 9202],
   );
   assert.deepEqual(

@@ -69,6 +69,7 @@ function refusal(verdict: ExplainedVerdict): string {
 const NOTHING_LIVE: LiveFacts = {
   keys: { current: () => null, refresh: async () => {} },
   endpointStates: async () => () => null,
+  endpointsOf: () => [],
 };
 
 describe("a simulated request", () => {

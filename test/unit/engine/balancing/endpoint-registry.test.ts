@@ -130,7 +130,7 @@ describe("endpoint registry", () => {
     const numbers = (): number[] => [set.layout, set.generation];
     const before = numbers();
     const same = [endpointSpec("a"), endpointSpec("b", { labels: { y: "2", x: "1" } })];
-    assert.equal(registry.reconcile({ ...service, endpoints: same, maxConnections: 7 }, 2), set);
+    assert.equal(registry.reconcile({ ...service, endpoints: { type: "static", endpoints: same }, maxConnections: 7 }, 2), set);
     assert.deepEqual(numbers(), before);
     const changes: EndpointSpec[][] = [
       [endpointSpec("b"), endpointSpec("a")],

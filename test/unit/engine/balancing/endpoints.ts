@@ -76,7 +76,7 @@ export function endpointSpec(host: string, changes: Partial<EndpointSpec> = {}):
 export function serviceSpec(endpoints: readonly EndpointSpec[], changes: Partial<ServiceSpec> = {}): ServiceSpec {
   return {
     name: "orders",
-    endpoints,
+    endpoints: { type: "static", endpoints },
     protocol: "http1",
     tls: null,
     http2: HTTP2,

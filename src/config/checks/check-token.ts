@@ -1,0 +1,24 @@
+/** Bearer tokens of the document, in place or in files. */
+import type { DocumentPath } from "../problems.js";
+import type { CheckContext } from "./check-document.js";
+import { readFileAt, type TextValue } from "./read-text.js";
+
+/** The token, checked and kept for the compiler; null when there is none or it cannot be read. */
+export function checkToken(path: DocumentPath, value: TextValue | undefined, context: CheckContext): string | null {
+  const { checker, materials } = context;
+  const token = readToken(path, value, context);
+  if (token === null) return null;
+  if (!/^[\x21-\x7e]+$/.test(token)) checker.error(path, "must be printable ASCII without spaces, and not empty");
+  else if (token.length > 1024) checker.error(path, "is longer than 1,024 characters");
+  else if (token.length < 16) checker.warn(path, "is short enough to be guessed", "use 32 random characters or more");
+  materials.setText(path, token);
+  return token;
+}
+
+function readToken(path: DocumentPath, value: TextValue | undefined, context: CheckContext): string | null {
+  if (value === undefined) return null;
+  if (typeof value === "string") return value;
+  if (value.file === undefined) return null;
+  // Editors and `echo` end a file with a line break that nobody means.
+  return readFileAt([...path, "file"], value.file, context)?.replace(/\r?\n$/, "") ?? null;
+}

@@ -1,0 +1,67 @@
+/** `endpoints` of a service → where they come from. */
+import { resolve } from "node:path";
+import type { DnsSourceSpec, EndpointSourceSpec } from "../engine/model/endpoint-source.js";
+import type { EndpointSpec } from "../engine/model/snapshot.js";
+import { parseDuration } from "../engine/model/units.js";
+import type { DocumentPath } from "./problems.js";
+import { type Address, parseAddress } from "./schema/addresses.js";
+import { type Endpoint, type Endpoints, parseServerAddress } from "./schema/endpoints.js";
+import type { Service } from "./schema/service.js";
+import { placeOf, type Tree } from "./tree.js";
+
+/** The checks have seen to it that exactly one source is written. */
+export function compileEndpoints({ name, endpoints: written }: Service, path: DocumentPath, tree: Tree): EndpointSourceSpec {
+  if (written.file !== undefined) {
+    const { directory } = placeOf(tree, [...path, "file", "path"]).file;
+    return { type: "file", path: resolve(directory, written.file.path), minimumEndpoints: written.file.minimumEndpoints };
+  }
+  if (written.dns !== undefined) return compileDns(written.dns);
+  if (written.registry !== undefined) {
+    const { service = name, minimumEndpoints } = written.registry;
+    return { type: "registry", service, minimumEndpoints };
+  }
+  return { type: "static", endpoints: compileEndpointList(written.static ?? []) };
+}
+
+export function compileEndpointList(endpoints: readonly Endpoint[]): EndpointSpec[] {
+  return endpoints.map(({ address, weight, zone, priority, labels }) => ({
+    ...(parseAddress(address) as Address),
+    weight,
+    zone,
+    priority,
+    labels,
+  }));
+}
+
+/** The name that certificates of the endpoints are for, unless the document names another; "": each its own. */
+export function certificateNameOf({ dns }: Endpoints): string {
+  // The name that was asked for is what the operator trusts, not the hosts that DNS leads to (RFC 6125 §6.2.1).
+  return dns === undefined ? "" : normalName(dns.name).replace(/^(?:_[^.]*\.)+/, "");
+}
+
+function compileDns({
+  name,
+  type,
+  port,
+  servers,
+  minRefresh,
+  maxRefresh,
+  timeout,
+  ...guards
+}: NonNullable<Endpoints["dns"]>): DnsSourceSpec {
+  return {
+    type: "dns",
+    name: normalName(name),
+    record: type,
+    port: port ?? 0,
+    servers: servers.map((server) => parseServerAddress(server) as string),
+    minRefreshMs: parseDuration(minRefresh) as number,
+    maxRefreshMs: parseDuration(maxRefresh) as number,
+    timeoutMs: parseDuration(timeout) as number,
+    ...guards,
+  };
+}
+
+function normalName(name: string): string {
+  return name.toLowerCase().replace(/\.$/, "");
+}

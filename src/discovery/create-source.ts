@@ -1,0 +1,26 @@
+/** Kind of source → the source. What they need from outside this folder comes in as ports. */
+import type { DynamicSourceSpec } from "../engine/model/endpoint-source.js";
+import { createDnsSource } from "./dns-source.js";
+import { createFileSource, type FilePorts } from "./file-source.js";
+import type { Source, SourceSink } from "./source.js";
+
+export interface SourcePorts {
+  readonly files: FilePorts;
+  /** This gateway's own. */
+  readonly registry: RegistryPort;
+}
+
+export interface RegistryPort {
+  createSource(service: string, sink: SourceSink): Source;
+}
+
+export function createSource(spec: DynamicSourceSpec, sink: SourceSink, ports: SourcePorts): Source {
+  switch (spec.type) {
+    case "file":
+      return createFileSource(spec, sink, ports.files);
+    case "dns":
+      return createDnsSource(spec, sink);
+    case "registry":
+      return ports.registry.createSource(spec.service, sink);
+  }
+}

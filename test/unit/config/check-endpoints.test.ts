@@ -1,0 +1,89 @@
+/** Where endpoints come from: exactly one source, settings that have an effect, what the snapshot says of it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ServiceSpec } from "../../../src/engine/model/snapshot.js";
+import { accept, MINIMAL, refuse } from "./fixtures.js";
+
+function document(endpoints: string, rest = ""): string {
+  return `${MINIMAL}
+routes: [{ name: all, backends: [{ service: orders }] }]
+services: [{ name: orders, endpoints: { ${endpoints} }${rest} }]
+`;
+}
+
+function service(endpoints: string, rest = "", fileName = "/etc/windrose/a.yaml"): ServiceSpec {
+  return accept(document(endpoints, rest), { fileName }).snapshot.services[0] as ServiceSpec;
+}
+
+const REFUSED: readonly (readonly [string, string, RegExp])[] = [
+  ["no source", "", /^test\.yaml:6:\d+ services\[0\]\.endpoints names no source \(write exactly one of static, file, dns\)$/],
+  ["two sources", 'static: [{ address: "a:1" }], file: { path: b }', /endpoints names more than one source \(write exactly one of/],
+  ["an unknown source", "nacos: {}", /^test\.yaml:6:\d+ services\[0\]\.endpoints\.nacos is not a known key/],
+  ["a planned source", "consul: {}", /^test\.yaml:6:\d+ services\[0\]\.endpoints\.consul is not available yet/],
+  ["an empty static list", "static: []", /endpoints\.static must not be empty/],
+  ["a file without a path", "file: {}", /endpoints\.file\.path is missing/],
+  ["a name without a port", "dns: { name: a.test }", /endpoints\.dns needs port \(only SRV records name ports\)/],
+  ["a port beside SRV", "dns: { name: a.test, type: SRV, port: 1 }", /endpoints\.dns\.port has no effect with type SRV/],
+  [
+    "a name with its port",
+    'dns: { name: "a.test:80", port: 80 }',
+    /endpoints\.dns\.name "a\.test:80" is not a DNS name \(write the port beside it/,
+  ],
+  ["an address for a name", "dns: { name: 10.0.0.1, port: 80 }", /"10\.0\.0\.1" is not a DNS name/],
+  ["an unknown type", "dns: { name: a.test, port: 80, type: MX }", /type "MX" is not one of A, AAAA, addresses, SRV/],
+  [
+    "a server by name",
+    "dns: { name: a.test, port: 80, servers: [dns.test] }",
+    /servers\[0\] "dns\.test" is not the address of a DNS server/,
+  ],
+  ["a server's port 0", 'dns: { name: a.test, port: 80, servers: ["10.0.0.1:0"] }', /servers\[0\] "10\.0\.0\.1:0" is not/],
+  ["bounds that cross", "dns: { name: a.test, port: 80, minRefresh: 1m, maxRefresh: 5s }", /minRefresh must not be longer than maxRefresh/],
+  ["refreshing at once", "dns: { name: a.test, port: 80, minRefresh: 0s }", /minRefresh must be longer than 0s/],
+  ["a negative minimum", "file: { path: a, minimumEndpoints: -1 }", /minimumEndpoints must be at least 0/],
+];
+
+for (const [what, endpoints, expected] of REFUSED) {
+  test(`${what} is refused with its place`, () => {
+    const problems = refuse(document(endpoints));
+    assert.ok(
+      problems.some((problem) => expected.test(problem)),
+      problems.join("\n"),
+    );
+    assert.equal(problems.length, 1, problems.join("\n"));
+  });
+}
+
+test("a file is found from the folder of the document, and is part of its version as written", () => {
+  assert.deepEqual(service("file: { path: a/b.yaml }").endpoints, { type: "file", path: "/etc/windrose/a/b.yaml", minimumEndpoints: 1 });
+  const versionIn = (fileName: string, path: string): string => accept(document(`file: { path: ${path} }`), { fileName }).snapshot.version;
+  assert.equal(versionIn("/one/a.yaml", "b.yaml"), versionIn("/two/a.yaml", "b.yaml"));
+  assert.notEqual(versionIn("/one/a.yaml", "b.yaml"), versionIn("/one/a.yaml", "c.yaml"));
+});
+
+test("names from DNS are asked for type A at the system's servers, for as long as the TTL says, within 1 s and 5 min", () => {
+  assert.deepEqual(service("dns: { name: Orders.Test., port: 8080 }").endpoints, {
+    type: "dns",
+    name: "orders.test",
+    record: "A",
+    port: 8080,
+    servers: [],
+    minRefreshMs: 1_000,
+    maxRefreshMs: 300_000,
+    timeoutMs: 2_000,
+    minimumEndpoints: 1,
+  });
+});
+
+test("DNS servers have port 53 unless another is written", () => {
+  const { endpoints } = service('dns: { name: a.test, port: 1, servers: [10.0.0.1, "10.0.0.2:5353", "fd00::1", "[fd00::2]:5353"] }');
+  assert.ok(endpoints.type === "dns");
+  assert.deepEqual(endpoints.servers, ["10.0.0.1:53", "10.0.0.2:5353", "[fd00::1]:53", "[fd00::2]:5353"]);
+});
+
+test("certificates of endpoints from DNS are for the name that was asked, not for the addresses found", () => {
+  const tls = ", protocol: https";
+  assert.equal(service("dns: { name: orders.test, port: 443 }", tls).tls?.serverName, "orders.test");
+  assert.equal(service("dns: { name: _https._tcp.orders.test, type: SRV }", tls).tls?.serverName, "orders.test");
+  assert.equal(service("dns: { name: orders.test, port: 443 }", `${tls}, tls: { serverName: other.test }`).tls?.serverName, "other.test");
+  assert.equal(service('static: [{ address: "a.test:443" }]', tls).tls?.serverName, "");
+});
