@@ -16,7 +16,7 @@ function service(endpoints: string, rest = "", fileName = "/etc/windrose/a.yaml"
 }
 
 const REFUSED: readonly (readonly [string, string, RegExp])[] = [
-  ["no source", "", /^test\.yaml:6:\d+ services\[0\]\.endpoints names no source \(write exactly one of static, file, dns\)$/],
+  ["no source", "", /^test\.yaml:6:\d+ services\[0\]\.endpoints names no source \(write exactly one of static, file, dns, registry\)$/],
   ["two sources", 'static: [{ address: "a:1" }], file: { path: b }', /endpoints names more than one source \(write exactly one of/],
   ["an unknown source", "nacos: {}", /^test\.yaml:6:\d+ services\[0\]\.endpoints\.nacos is not a known key/],
   ["a planned source", "consul: {}", /^test\.yaml:6:\d+ services\[0\]\.endpoints\.consul is not available yet/],
@@ -86,4 +86,46 @@ test("certificates of endpoints from DNS are for the name that was asked, not fo
   assert.equal(service("dns: { name: _https._tcp.orders.test, type: SRV }", tls).tls?.serverName, "orders.test");
   assert.equal(service("dns: { name: orders.test, port: 443 }", `${tls}, tls: { serverName: other.test }`).tls?.serverName, "other.test");
   assert.equal(service('static: [{ address: "a.test:443" }]', tls).tls?.serverName, "");
+});
+
+const REGISTRY: readonly (readonly [string, string, RegExp])[] = [
+  ["a registry that is not served", "registry: { store: memory }", /registry\.serve is missing/],
+  [
+    "a registry for everybody",
+    'registry: { serve: true, bind: "0.0.0.0:9902" }',
+    /registry\.bind "0\.0\.0\.0:9902" can be reached from outside, so tokens are required/,
+  ],
+  ["a planned store", "registry: { serve: true, store: redis }", /registry\.store "redis" is not available yet/],
+  ["a taken address", 'registry: { serve: true, bind: "127.0.0.1:8080" }', /registry\.bind "127\.0\.0\.1:8080" is taken/],
+  [
+    "one token for two",
+    "registry: { serve: true, tokens: [{ name: a, token: 0123456789abcdefg, services: [a] }, { name: b, token: 0123456789abcdefg, services: ['*'] }] }",
+    /tokens\[1\]\.token is the token of another entry/,
+  ],
+];
+
+for (const [what, block, expected] of REGISTRY) {
+  test(`${what} is refused`, () => {
+    const problems = refuse(`${document("registry: {}")}${block}\n`);
+    assert.ok(
+      problems.some((problem) => expected.test(problem)),
+      problems.join("\n"),
+    );
+  });
+}
+
+test("services are found in the registry of this gateway under their own names", () => {
+  assert.match(
+    refuse(document("registry: {}")).join(),
+    /endpoints\.registry needs the block registry \(write registry: \{ serve: true \}\)/,
+  );
+  const { snapshot } = accept(`${document("registry: {}")}registry: { serve: true }\n`);
+  assert.deepEqual(snapshot.services[0]?.endpoints, { type: "registry", service: "orders", minimumEndpoints: 1 });
+  assert.deepEqual(snapshot.registry, {
+    bind: { host: "127.0.0.1", port: 9902 },
+    tokens: [],
+    graceMs: 60_000,
+    drainMs: 30_000,
+    retentionMs: 3_600_000,
+  });
 });
