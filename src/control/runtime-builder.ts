@@ -106,11 +106,14 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
       if (health.take(message) && set !== undefined) health.apply(message.service, set, performance.now());
     },
     inspect: (services, worker) =>
-      services.flatMap((service) => {
-        const guard = guards.get(service) ?? null;
-        return endpoints.endpointsOf(service).map((endpoint) => ({ service, worker, ...reportOf(endpoint, guard, performance.now()) }));
-      }),
+      services.flatMap((service) => reportsOf(endpoints.endpointsOf(service), guards.get(service) ?? null, { service, worker })),
   };
+}
+
+type Reporter = Pick<EndpointReport, "service" | "worker">;
+
+function reportsOf(endpoints: readonly Endpoint[], guard: ServiceGuard | null, reporter: Reporter): EndpointReport[] {
+  return endpoints.map((endpoint) => ({ ...reporter, ...reportOf(endpoint, guard, performance.now()) }));
 }
 
 function reportOf(endpoint: Endpoint, guard: ServiceGuard | null, now: number): Omit<EndpointReport, "service" | "worker"> {
