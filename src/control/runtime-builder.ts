@@ -45,7 +45,7 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
     budgets.set(spec.name, retryBudget);
     const { hashOn } = spec.balance;
     const set = endpoints.reconcileEndpoints(spec, found.endpointsOf(spec), performance.now());
-    const guard = guardOf(spec, set);
+    const guard = guardOf(guards, spec, set);
     health.apply(spec.name, set, performance.now());
     return {
       spec,
@@ -57,16 +57,11 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
     };
   }
 
-  function guardOf(spec: ServiceSpec, { endpoints: listed }: EndpointSet): ServiceGuard | null {
-    const known = guards.get(spec.name);
-    known?.update(spec, listed);
-    if (isUnguarded(spec)) {
-      guards.delete(spec.name);
-      return null;
-    }
-    const guard = known ?? new ServiceGuard(spec);
-    guards.set(spec.name, guard);
-    return guard;
+  function forgetOthers(snapshot: Snapshot, names: ReadonlySet<string>): void {
+    endpoints.retainServices(names);
+    health.retain(names);
+    found.retain(snapshot.services);
+    for (const known of [budgets, guards]) for (const name of known.keys()) if (!names.has(name)) known.delete(name);
   }
 
   return {
@@ -74,12 +69,8 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
       // First what may refuse the snapshot: endpoints are changed in place, and then it is too late to refuse.
       const filters = snapshot.routes.map((spec) => buildFilters(spec, snapshot, ports));
       const services = new Map(snapshot.services.map((spec) => [spec.name, buildService(spec)]));
-      const names = new Set(services.keys());
-      endpoints.retainServices(names);
-      health.retain(names);
-      found.retain(snapshot.services);
+      forgetOthers(snapshot, new Set(services.keys()));
       current = services;
-      for (const known of [budgets, guards]) for (const name of known.keys()) if (!services.has(name)) known.delete(name);
       const picker = pickers.forSnapshot();
       const backend = ({ service: name, subset, weight }: BackendSpec): BackendRuntime => {
         // The compiler has checked that every service exists.
@@ -108,6 +99,19 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
     inspect: (services, worker) =>
       services.flatMap((service) => reportsOf(endpoints.endpointsOf(service), guards.get(service) ?? null, { service, worker })),
   };
+}
+
+/** The one that the service had; null when it needs none. */
+function guardOf(guards: Map<string, ServiceGuard>, spec: ServiceSpec, { endpoints: listed }: EndpointSet): ServiceGuard | null {
+  const known = guards.get(spec.name);
+  known?.update(spec, listed);
+  if (isUnguarded(spec)) {
+    guards.delete(spec.name);
+    return null;
+  }
+  const guard = known ?? new ServiceGuard(spec);
+  guards.set(spec.name, guard);
+  return guard;
 }
 
 type Reporter = Pick<EndpointReport, "service" | "worker">;
