@@ -55,7 +55,7 @@ routes:
   - { name: far, match: [{ path: { value: /far } }], backends: [{ service: far }] }
   - { name: near, backends: [{ service: near }] }
 services:
-  - { name: far, protocol: h2c, endpoints: { static: [{ address: "127.0.0.1:${portOf(far)}" }] } }
+  - { name: far, protocol: h2c, http2: { maxStreamWindow: 1MiB }, endpoints: { static: [{ address: "127.0.0.1:${portOf(far)}" }] } }
   - { name: near, protocol: h2c, endpoints: { static: [{ address: "127.0.0.1:${service.port}" }] } }
 admin: { bind: "127.0.0.1:0" }
 workers: 1

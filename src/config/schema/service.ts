@@ -39,10 +39,10 @@ const http2 = z.strictObject({
         "long distances, more memory per slow client.",
     ),
   maxStreamWindow: boundedSize(INITIAL_WINDOW_BYTES, MAX_WINDOW_BYTES)
-    .default("1MiB")
+    .default("256KiB")
     .describe(
       "How far streamWindow may grow for a response over a long path, while the client takes it as fast as it comes. As streamWindow or " +
-        "less: it does not grow.",
+        "less: it does not grow, which is the default, because more that waits is more that slow readers hold.",
     ),
   ping: duration()
     .default("15s")

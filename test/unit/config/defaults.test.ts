@@ -113,7 +113,7 @@ test("a service is plain HTTP/1.1, round robin, with 1,024 connections per endpo
     endpoints: { type: "static", endpoints: [{ host: "127.0.0.1", port: 9101, weight: 1, zone: "", priority: 0, labels: {} }] },
     protocol: "http1",
     tls: null,
-    http2: { maxConcurrentStreams: 100, streamWindowBytes: 262_144, maxStreamWindowBytes: 1_048_576, pingMs: 15_000 },
+    http2: { maxConcurrentStreams: 100, streamWindowBytes: 262_144, maxStreamWindowBytes: 262_144, pingMs: 15_000 },
     balance: {
       algorithm: "roundRobin",
       hashOn: null,
