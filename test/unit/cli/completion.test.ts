@@ -109,9 +109,11 @@ describe("completion in zsh (where it is installed)", () => {
     const unique = OFFERS.filter(([, offered]) => offered.length === 1);
     const session = `zmodload zsh/zpty
 zpty z "zsh -f -i"
-zpty -w z "autoload -U compinit; compinit -u -D; source ${script("zsh")}; print LOADED-\\$((1+1))"
+zpty -w z "autoload -U compinit; compinit -u -D; source ${script("zsh")}; PROMPT='READY''> '; print LOADED-\\$((1+1))"
 zpty -r z out '*LOADED-2*'
 for line in ${unique.map(([line]) => `'${line}'`).join(" ")}; do
+  # What is typed before the line editor is there may be lost.
+  zpty -r z out '*READY> '
   zpty -w -n z "$line"$'\\t'
   zpty -w -n z $'\\001print -r -- "<\\005>"\\n'
   zpty -r z out $'*\\n<*>\\r\\n*'
