@@ -74,6 +74,8 @@ export function createConfigurationService(parts: ConfigurationParts): Configura
   return new Service(parts);
 }
 
+const LARGE_CHARS = 256 * 1024;
+
 class Service implements ConfigurationService {
   readonly views: ConfigurationViews;
   readonly #parts: ConfigurationParts;
@@ -105,6 +107,7 @@ class Service implements ConfigurationService {
     });
     if (!parts.isTakingOver) this.#rememberGuard(null);
     this.#startWatching();
+    this.#warmUp();
     this.views = createConfigurationViews({
       live: this.#live,
       guarded: this.#guarded,
@@ -155,7 +158,7 @@ class Service implements ConfigurationService {
     const { texts, files, redactedDocument } = loaded;
     const loadSource = { type: "texts", folder: this.#live.folder, texts } as const;
     const before = { ...found.version, snapshot, texts, files, redactedDocument, loadSource };
-    this.#guarded.inherit({ record, before, changes: planned.changes.map(backwards) });
+    this.#guarded.inherit({ record, before, changes: (await planned.changes).map(backwards) });
     log.info({ version: record.version }, "goes on watching the guarded configuration");
   }
 
@@ -175,6 +178,13 @@ class Service implements ConfigurationService {
     this.#stopWatching();
     this.#guarded.stop();
     this.#loader.stop();
+  }
+
+  /** Large documents take seconds the first time, and a fraction of that when most of them is known. */
+  #warmUp(): void {
+    const { texts } = this.served;
+    const chars = texts.reduce((sum, { text }) => sum + text.length, 0);
+    if (chars >= LARGE_CHARS) this.#loader.warmUp({ type: "texts", folder: this.#live.folder, texts });
   }
 
   #startWatching(): void {

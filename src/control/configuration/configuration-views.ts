@@ -60,7 +60,14 @@ async function dryRun({ live, needsRoll }: ConfigurationViewsParts, texts: reado
   const { version } = snapshot;
   if (version === before.version) return { result: "unchanged", version, warnings: loaded.warnings } as const;
   const roll = needsRoll(before, snapshot);
-  return { result: "planned", version, previous: before.version, needsRoll: roll, changes, warnings: loaded.warnings } as const;
+  return {
+    result: "planned",
+    version,
+    previous: before.version,
+    needsRoll: roll,
+    changes: await changes,
+    warnings: loaded.warnings,
+  } as const;
 }
 
 async function status(parts: ConfigurationViewsParts): Promise<ConfigStatusView> {
@@ -113,7 +120,7 @@ async function diff({ history, loader, live }: ConfigurationViewsParts, a: strin
   const base = { version: from.version.version, source: source(from.version.texts) };
   const loaded = await loader.load(source(to.version.texts), base);
   if (!loaded.ok) return { result: "notFound", message: `version ${to.version.version} does not compile any more` };
-  return { result: "compared", from: from.version.version, to: to.version.version, changes: loaded.changes };
+  return { result: "compared", from: from.version.version, to: to.version.version, changes: await loaded.changes };
 }
 
 function problemOf(message: string): Extract<ApplyOutcome, { readonly result: "rejected" }>["problems"][number] {

@@ -12,7 +12,7 @@ import type {
   StoredVersion,
 } from "../../engine/model/configuration.js";
 import type { Snapshot } from "../../engine/model/snapshot.js";
-import type { ConfigLoader } from "./loader.js";
+import type { Compared, ConfigLoader } from "./loader.js";
 import type { Loaded, LoadSource } from "./loader-messages.js";
 
 export interface Served extends ConfigVersion {
@@ -89,7 +89,12 @@ export interface LiveConfiguration {
 }
 
 export type PlanOutcome =
-  | { readonly result: "planned"; readonly snapshot: Snapshot; readonly changes: readonly ObjectChange[]; readonly loaded: Loaded }
+  | {
+      readonly result: "planned";
+      readonly snapshot: Snapshot;
+      readonly changes: Promise<readonly ObjectChange[]>;
+      readonly loaded: Compared;
+    }
   | Extract<ApplyOutcome, { readonly result: "rejected" | "failed" }>;
 
 /** @param path of the configuration, a file or a folder of files */
@@ -229,7 +234,7 @@ class Live implements LiveConfiguration {
   }
 
   async #serve(
-    loaded: Loaded,
+    loaded: Compared,
     { source, origin, startedAt }: { readonly source: LoadSource; readonly origin: ChangeOrigin; readonly startedAt: number },
   ): Promise<ApplyOutcome> {
     const { snapshot, warnings } = loaded;
@@ -241,15 +246,15 @@ class Live implements LiveConfiguration {
     }
     const put = await this.#ports.putIntoService(snapshot, this.served.snapshot);
     if (!put.isServed) return { result: "failed", message: put.message };
-    this.served = this.#remember(loaded, source, origin);
     const durationMs = Math.round(performance.now() - startedAt);
+    this.served = this.#remember(loaded, source, origin);
     return {
       result: "applied",
       version: snapshot.version,
       previous,
       hasRolled: put.hasRolled,
       durationMs,
-      changes: changesOf(loaded, previous),
+      changes: await changesOf(loaded, previous),
       warnings,
     };
   }
@@ -273,7 +278,8 @@ function withoutFiles(planned: Extract<ApplyOutcome, { readonly result: "rejecte
 }
 
 /** Versions that differ without a difference of objects: what a file holds that both point to. */
-function changesOf({ snapshot, changes }: Loaded, previous: string): readonly ObjectChange[] {
+async function changesOf({ snapshot, changes: compared }: Compared, previous: string): Promise<readonly ObjectChange[]> {
+  const changes = await compared;
   if (changes.length > 0 || snapshot.version === previous) return changes;
   return [{ kind: "files", name: "", change: "changed", fields: [] }];
 }

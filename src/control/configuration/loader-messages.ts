@@ -25,8 +25,6 @@ export interface Loaded {
   readonly texts: readonly ConfigText[];
   /** Absolute paths of the files it was made of and points to. */
   readonly files: readonly string[];
-  /** From the base to this. */
-  readonly changes: readonly ObjectChange[];
 }
 
 export interface NotLoaded {
@@ -37,9 +35,24 @@ export interface NotLoaded {
 
 export type LoadResult = Loaded | NotLoaded;
 
+/** Follows a reply of what was loaded: comparing takes as long again, and nobody who is served waits for it. */
+export interface CompareReply {
+  readonly id: number;
+  /** From the base to what was loaded. */
+  readonly changes: readonly ObjectChange[];
+}
+
+/** As it crosses threads: text is copied at once, while objects of ten thousand routes are taken apart and put together again. */
+export interface LoadedText extends Omit<Loaded, "snapshot" | "redactedDocument"> {
+  readonly version: string;
+  /** JSON. */
+  readonly snapshot: string;
+  readonly redactedDocument: string;
+}
+
 export interface LoadReply {
   readonly id: number;
-  readonly result: LoadResult | null;
+  readonly result: LoadedText | NotLoaded | null;
   /** A bug: what the loader threw. */
   readonly error: string;
 }

@@ -12,7 +12,8 @@ import {
   PieceCache,
   redactDocument,
 } from "../../config/index.js";
-import type { LoadOrder, LoadReply, LoadResult, LoadSource } from "./loader-messages.js";
+import type { ObjectChange } from "../../engine/model/configuration.js";
+import type { CompareReply, LoadedText, LoadOrder, LoadReply, LoadSource, NotLoaded } from "./loader-messages.js";
 
 /** By version; what is served and what may be next. */
 const MAX_REMEMBERED = 2;
@@ -42,22 +43,28 @@ function baseDocument(base: LoadOrder["base"]): LoadedDocument | null {
   return result.document;
 }
 
-function load({ source, base }: LoadOrder): LoadResult {
+function load({ source }: LoadOrder): LoadedText | NotLoaded {
   const result = loadFrom(source);
   if (!result.ok) return result;
   const { snapshot, warnings, document } = result;
-  const before = base === null || base.version === snapshot.version ? null : baseDocument(base);
   remember(snapshot.version, document);
-  const changes = before === null ? [] : diffDocuments(before, document);
-  return {
-    ok: true,
-    snapshot,
-    redactedDocument: redactDocument(document),
-    warnings,
-    texts: document.texts,
-    files: document.files,
-    changes,
-  };
+  const texts = { snapshot: JSON.stringify(snapshot), redactedDocument: JSON.stringify(redactDocument(document)), texts: document.texts };
+  return { ok: true, version: snapshot.version, ...texts, warnings, files: document.files };
+}
+
+function compare({ base }: LoadOrder, version: string): readonly ObjectChange[] {
+  const after = remembered.get(version);
+  const before = base === null || base.version === version ? null : baseDocument(base);
+  return before === null || after === undefined ? [] : diffDocuments(before, after);
+}
+
+/** Every reply of what was loaded is followed by one, whatever happens. */
+function compareSafely(order: LoadOrder, version: string): readonly ObjectChange[] {
+  try {
+    return compare(order, version);
+  } catch {
+    return [];
+  }
 }
 
 parentPort?.on("message", (order: LoadOrder) => {
@@ -68,4 +75,6 @@ parentPort?.on("message", (order: LoadOrder) => {
     reply = { id: order.id, result: null, error: (error as Error).message };
   }
   parentPort?.postMessage(reply);
+  if (reply.result?.ok !== true) return;
+  parentPort?.postMessage({ id: order.id, changes: compareSafely(order, reply.result.version) } satisfies CompareReply);
 });

@@ -16,7 +16,7 @@ for (const name of ["edge one.yaml", "other.yaml"]) writeFileSync(join(directory
 mkdirSync(join(directory, "state"));
 
 function run(program: string, args: readonly string[]): string {
-  const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8", cwd: directory, timeout: 30_000 });
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8", cwd: directory, timeout: 120_000 });
   assert.deepEqual([status, stderr], [0, ""], `${program} ${args.join(" ")}`);
   return stdout;
 }
