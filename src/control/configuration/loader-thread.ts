@@ -43,10 +43,13 @@ function baseDocument(base: LoadOrder["base"]): LoadedDocument | null {
   return result.document;
 }
 
-function load({ source }: LoadOrder): LoadedText | NotLoaded {
+function load({ source, base }: LoadOrder): LoadedText | NotLoaded {
   const result = loadFrom(source);
   if (!result.ok) return result;
   const { snapshot, warnings, document } = result;
+  // The base last but one: it must not make room for what it is going to be compared with.
+  const before = base === null ? undefined : remembered.get(base.version);
+  if (base !== null && before !== undefined) remember(base.version, before);
   remember(snapshot.version, document);
   const texts = { snapshot: JSON.stringify(snapshot), redactedDocument: JSON.stringify(redactDocument(document)), texts: document.texts };
   return { ok: true, version: snapshot.version, ...texts, warnings, files: document.files };

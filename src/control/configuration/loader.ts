@@ -84,12 +84,19 @@ class ThreadLoader implements ConfigLoader {
     if (this.#waiting.size === 0) this.#endWhenIdle();
     if (result === null) waiting.reject(new Error(error));
     else if (!result.ok) waiting.resolve(result);
-    else waiting.resolve({ ...parsed(result), changes: new Promise((resolve) => this.#comparing.set(id, resolve)) });
+    else waiting.resolve({ ...parsed(result), changes: this.#changesOf(id) });
+  }
+
+  /** Somebody waits for it: the process stays until it is known. */
+  #changesOf(id: number): Promise<readonly ObjectChange[]> {
+    this.#thread?.ref();
+    return new Promise((resolve) => this.#comparing.set(id, resolve));
   }
 
   #compared({ id, changes }: CompareReply): void {
     this.#comparing.get(id)?.(changes);
     this.#comparing.delete(id);
+    if (this.#comparing.size === 0) this.#thread?.unref();
   }
 
   #endWhenIdle(): void {
