@@ -103,31 +103,6 @@ describe("completion in fish (where it is installed)", () => {
   });
 });
 
-describe("completion in zsh (where it is installed)", () => {
-  it("completes what is unique in a session of its own", (t) => {
-    if (!needProgram(t, "zsh")) return;
-    const unique = OFFERS.filter(([, offered]) => offered.length === 1);
-    const session = `zmodload zsh/zpty
-zpty z "zsh -f -i"
-zpty -w z "autoload -U compinit; compinit -u -D; source ${script("zsh")}; PROMPT='READY''> '; print LOADED-\\$((1+1))"
-zpty -r z out '*LOADED-2*'
-for line in ${unique.map(([line]) => `'${line}'`).join(" ")}; do
-  # What is typed before the line editor is there may be lost.
-  zpty -r z out '*READY> '
-  zpty -w -n z "$line"$'\\t'
-  zpty -w -n z $'\\001print -r -- "<\\005>"\\n'
-  zpty -r z out $'*\\n<*>\\r\\n*'
-  print -r -- "$out"
-done
-zpty -d z
-`;
-    const output = run("zsh", ["-f", "-c", session]);
-    const lines = [...output.matchAll(/^<(.*)>\r$/gm)].map(([, line]) => line);
-    const expected = unique.map(([line, [offered = ""]]) => line.replace(/[^ ]*$/, "") + offered.replace(/\/$/, "").replace(" ", "\\ "));
-    assert.deepEqual(lines, expected);
-  });
-});
-
 describe("completion scripts", () => {
   const hostile: CompletableCommand = {
     name: "x",
