@@ -3,14 +3,24 @@ import { resolve } from "node:path";
 import type { DnsSourceSpec, EndpointSourceSpec } from "../engine/model/endpoint-source.js";
 import type { EndpointSpec } from "../engine/model/snapshot.js";
 import { parseDuration } from "../engine/model/units.js";
+import type { Materials } from "./materials.js";
 import type { DocumentPath } from "./problems.js";
 import { type Address, parseAddress } from "./schema/addresses.js";
 import { type Endpoint, type Endpoints, parseServerAddress } from "./schema/endpoints.js";
 import type { Service } from "./schema/service.js";
 import { placeOf, type Tree } from "./tree.js";
 
+export interface CompileSourcesInput {
+  readonly materials: Materials;
+  readonly tree: Tree;
+}
+
 /** The checks have seen to it that exactly one source is written. */
-export function compileEndpoints({ name, endpoints: written }: Service, path: DocumentPath, tree: Tree): EndpointSourceSpec {
+export function compileEndpoints(
+  { name, endpoints: written }: Service,
+  path: DocumentPath,
+  { tree }: CompileSourcesInput,
+): EndpointSourceSpec {
   if (written.file !== undefined) {
     const { directory } = placeOf(tree, [...path, "file", "path"]).file;
     return { type: "file", path: resolve(directory, written.file.path), minimumEndpoints: written.file.minimumEndpoints };

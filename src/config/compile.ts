@@ -246,7 +246,7 @@ function compileService(service: Service, path: DocumentPath, { materials, tree 
   };
   return {
     name: service.name,
-    endpoints: compileEndpoints(service, [...path, "endpoints"], tree),
+    endpoints: compileEndpoints(service, [...path, "endpoints"], { materials, tree }),
     protocol: service.protocol,
     tls: service.protocol === "https" || service.protocol === "h2" ? tls : null,
     http2: compileServiceHttp2(service.http2 ?? SERVICE_HTTP2_DEFAULTS),

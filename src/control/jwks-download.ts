@@ -2,8 +2,7 @@
  * Fetches a JWK set over HTTP(S): one bounded request, no redirects, certificates verified. Throws with a message fit
  * for logs; the caller decides what a failure means.
  */
-import { type IncomingMessage, request as requestHttp } from "node:http";
-import { request as requestHttps } from "node:https";
+import { askHttp, parseJson } from "../discovery/http/ask-http.js";
 
 export interface JwksSource {
   readonly uri: string;
@@ -22,60 +21,13 @@ export interface JwksDownload {
 
 const MAX_BYTES = 1024 * 1024;
 
-export async function downloadJwks(source: JwksSource, stop: AbortSignal): Promise<JwksDownload> {
-  // Not AbortSignal.any and .timeout: Node 20 may collect them as garbage before they fire, and the fetch hangs for good.
-  const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  const timer = setTimeout(abort, source.timeoutMs);
-  stop.addEventListener("abort", abort);
-  if (stop.aborted) abort();
-  try {
-    const response = await get(source, controller.signal);
-    if (response.statusCode !== 200) {
-      response.destroy();
-      throw new Error(`answered with status ${response.statusCode}`);
-    }
-    const text = await readText(response);
-    return { document: parse(text), maxAgeMs: maxAgeOf(response.headers["cache-control"]) };
-  } catch (error) {
-    if (controller.signal.aborted && !stop.aborted) throw new Error(`no complete answer within ${source.timeoutMs} ms`, { cause: error });
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    stop.removeEventListener("abort", abort);
-  }
-}
-
-function get(source: JwksSource, signal: AbortSignal): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const url = new URL(source.uri);
-    const headers = { accept: "application/jwk-set+json, application/json", "user-agent": "windrose" };
-    const request =
-      url.protocol === "https:"
-        ? requestHttps(url, { agent: false, signal, headers, ...(source.caPem === "" ? {} : { ca: source.caPem }) })
-        : requestHttp(url, { agent: false, signal, headers });
-    request.on("response", resolve).on("error", reject).end();
-  });
-}
-
-async function readText(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BYTES) throw new Error(`answered with more than ${MAX_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The parser's own message would quote the answer.
-    throw new Error("answered with something that is not JSON");
-  }
+export async function downloadJwks({ uri, timeoutMs, caPem }: JwksSource, stop: AbortSignal): Promise<JwksDownload> {
+  const headers = { accept: "application/jwk-set+json, application/json" };
+  const tls = { caPem, certPem: "", keyPem: "", serverName: "", isVerified: true };
+  const question = { url: uri, tls, method: "GET", headers, body: "", timeoutMs, maxBytes: MAX_BYTES } as const;
+  const answer = await askHttp(question, stop);
+  if (answer.status !== 200) throw new Error(`answered with status ${answer.status}`);
+  return { document: parseJson(answer.text), maxAgeMs: maxAgeOf(answer.headers["cache-control"]) };
 }
 
 function maxAgeOf(cacheControl: string | undefined): number | null {

@@ -1,19 +1,16 @@
 /** Listeners: TLS where it belongs, certificates that can be served, addresses that do not collide. */
 import { availableParallelism } from "node:os";
 import { addressPlan } from "../../engine/model/address-limit.js";
-import { loadCertificate } from "../certificates.js";
 import type { DocumentPath } from "../problems.js";
+import { checkCertificate } from "./check-certificate.js";
 import type { CheckContext, DocumentDraft } from "./check-document.js";
 import { checkWireSettings } from "./check-wire-settings.js";
 import type { Checker } from "./checker.js";
-import { readFileAt } from "./read-text.js";
 
 export type ListenerDraft = NonNullable<NonNullable<DocumentDraft["listeners"]>[number]>;
 
 /** Protocol → the one of its kind with TLS. */
 const SECURE_PROTOCOLS: Readonly<Record<string, string | undefined>> = { http: "https", https: "https", h2c: "h2", h2: "h2" };
-
-const MAKE_HINT = "paths start at the YAML file; windrose certs dev makes certificates for development";
 
 export function checkListeners(document: DocumentDraft, context: CheckContext): void {
   (document.listeners ?? []).forEach((listener, index) => {
@@ -59,36 +56,6 @@ function checkAddressLimit(listener: ListenerDraft, written: DocumentDraft["work
   const { limit: held } = addressPlan(limit, workers);
   if (held === limit) return;
   checker.warn(path, `is raised to ${held}: each of ${workers} workers must be able to let in a few connections of an address by itself`);
-}
-
-/** @returns the DNS names it can be served for; null when there is a problem */
-function checkCertificate(
-  value: { readonly cert?: string | undefined; readonly key?: string | undefined } | undefined,
-  path: DocumentPath,
-  context: CheckContext,
-): readonly string[] | null {
-  const certPem = value?.cert === undefined ? null : readFileAt([...path, "cert"], value.cert, context, MAKE_HINT);
-  const keyPem = value?.key === undefined ? null : readFileAt([...path, "key"], value.key, context, MAKE_HINT);
-  if (certPem === null || keyPem === null) return null;
-  const result = loadCertificate(certPem, keyPem);
-  if (!result.ok) {
-    context.checker.error([...path, result.part], `${context.checker.quote([...path, result.part])} ${result.message}`, result.hint);
-    return null;
-  }
-  context.materials.setCertificate(path, result.certificate);
-  warnOnDates(result.certificate, [...path, "cert"], context);
-  return result.certificate.names;
-}
-
-function warnOnDates(
-  certificate: { readonly notBeforeMs: number; readonly notAfterMs: number },
-  path: DocumentPath,
-  context: CheckContext,
-): void {
-  const { checker, nowMs } = context;
-  const day = (timeMs: number) => new Date(timeMs).toISOString().slice(0, 10);
-  if (certificate.notAfterMs <= nowMs) checker.warn(path, `the certificate expired on ${day(certificate.notAfterMs)}`);
-  if (certificate.notBeforeMs > nowMs) checker.warn(path, `the certificate is not valid before ${day(certificate.notBeforeMs)}`);
 }
 
 /** Values of a list that may stand in it once, ignoring case. */

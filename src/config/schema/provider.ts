@@ -1,19 +1,12 @@
 /** `providers.jwt`: who issues tokens, and where the keys to verify them come from. */
 import { z } from "zod";
-import { duration, type Flaw, filePath, name, positiveDuration, text, textOrFile } from "./values.js";
+import { duration, filePath, httpUrl, name, positiveDuration, textOrFile } from "./values.js";
 
 export const ASYMMETRIC_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"] as const;
 export const SYMMETRIC_ALGORITHMS = ["HS256", "HS384", "HS512"] as const;
 
-function uriFlaw(value: string): Flaw | null {
-  if (!URL.canParse(value)) return { message: "{value} is not a URL", hint: "write https://…" };
-  const url = new URL(value);
-  if (url.protocol !== "https:" && url.protocol !== "http:") return { message: "must be an https:// (or http://) URL" };
-  return url.username === "" && url.password === "" ? null : { message: "must not hold a user name or password" };
-}
-
 const jwks = z.strictObject({
-  uri: text(uriFlaw).optional().describe("Fetched, cached and refreshed by the gateway."),
+  uri: httpUrl().optional().describe("Fetched, cached and refreshed by the gateway."),
   refresh: positiveDuration().default("10m").describe("For uri: how often the keys are fetched again."),
   cooldown: duration().default("30s").describe("For uri: least time between two fetches that unknown key ids cause."),
   timeout: positiveDuration().default("5s").describe("For uri: how long a fetch may take."),

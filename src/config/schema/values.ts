@@ -154,6 +154,15 @@ function percentEncode(value: string): string {
   return encodeURI(value.slice(0, 80).replace(/\p{Surrogate}/gu, "\uFFFD"));
 }
 
+/** Whom the gateway itself asks. Credentials have fields of their own, which are kept secret. */
+export const httpUrl = () =>
+  text((value) => {
+    if (!URL.canParse(value)) return { message: "{value} is not a URL", hint: "write https://…" };
+    const url = new URL(value);
+    if (url.protocol !== "https:" && url.protocol !== "http:") return { message: "must be an https:// (or http://) URL" };
+    return url.username === "" && url.password === "" ? null : { message: "must not hold a user name or password" };
+  });
+
 /** A path in the file system; relative ones start at the YAML file. */
 export const filePath = () =>
   text((value) => {

@@ -42,6 +42,23 @@ export interface RegistrySourceSpec extends SourceGuards {
   readonly service: string;
 }
 
+/** Servers that know endpoints, asked in this order. */
+export interface SourceServersSpec {
+  /** Never empty; without user and password, and without a slash at their ends. */
+  readonly urls: readonly string[];
+  readonly tls: ServerTlsSpec;
+}
+
+/** PEM texts; "": the system's roots, no client certificate, the host of the URL. */
+export interface ServerTlsSpec {
+  readonly caPem: string;
+  readonly certPem: string;
+  /** Secret. */
+  readonly keyPem: string;
+  readonly serverName: string;
+  readonly isVerified: boolean;
+}
+
 export interface SourceGuards {
   /** A set with fewer endpoints that take traffic does not replace one that has enough; 0: even an empty one does. */
   readonly minimumEndpoints: number;
