@@ -13,6 +13,7 @@ import type { UpstreamWebSocket } from "./web-socket-ports.js";
 /** One for all: it is read before the next one is told. */
 const result = new AttemptResult();
 const SWITCHING_PROTOCOLS = 101;
+const LOWEST_FAILURE = 400;
 const NO_HEADERS: readonly string[] = [];
 
 /** What the exchange does with an attempt's news. */
@@ -31,9 +32,10 @@ export interface AttemptOwner {
 
 export class Attempt implements UpstreamHandler {
   readonly endpoint: Endpoint;
-  /** Null when nobody learns from it; then no clock is read either. */
+  /** Null when nobody learns from it. */
   readonly #feedback: AttemptFeedback | null;
-  #startedAt = 0;
+  /** `performance.now()`. */
+  readonly #startedAt: number;
   #owner: AttemptOwner;
   #call: UpstreamCall | null = null;
   /** A connection carries it: whatever happens now, the service may have seen the request. */
@@ -42,16 +44,16 @@ export class Attempt implements UpstreamHandler {
   #wasConnectedEarly = false;
   #isTold = false;
 
-  constructor(owner: AttemptOwner, endpoint: Endpoint, feedback: AttemptFeedback | null) {
+  constructor(owner: AttemptOwner, endpoint: Endpoint, feedback: AttemptFeedback | null, startedAt: number) {
     this.#owner = owner;
     this.endpoint = endpoint;
     this.#feedback = feedback;
+    this.#startedAt = startedAt;
   }
 
   start(connector: Connector, request: UpstreamRequest): void {
     this.endpoint.inFlight++;
     this.endpoint.set.inFlight++;
-    if (this.#feedback !== null) this.#startedAt = performance.now();
     const call = connector.start(this.endpoint.target, request, this);
     this.#call = call;
     // A pooled connection connects inside start(), before there is a call to write to.
@@ -151,6 +153,7 @@ export class Attempt implements UpstreamHandler {
   #tell(status: number, code: ErrorCode | "", headers: readonly string[]): void {
     if (this.#feedback === null) return;
     this.#isTold = true;
+    if (code === "" && status < LOWEST_FAILURE && !this.#feedback.hearsSuccesses) return;
     result.endpoint = this.endpoint;
     result.status = status;
     result.code = code;

@@ -213,7 +213,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     this.#lastEndpoint = endpoint;
     this.attemptStartedAt = now;
     this.#startClock((this.#route as RouteRuntime).spec.timeouts);
-    const attempt = new Attempt(this, endpoint, (this.#backend as BackendRuntime).service.feedback);
+    const attempt = new Attempt(this, endpoint, (this.#backend as BackendRuntime).service.feedback, now);
     this.#attempt = attempt;
     // HTTP/2 can tell that a request was not looked at: then it may be repeated whatever its method is.
     if (endpoint.target.version !== "http1") this.#body?.keepSent();

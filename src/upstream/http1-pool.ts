@@ -5,17 +5,18 @@
  */
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
 import type { ErrorCode } from "../engine/model/errors.js";
-import type { Timer, Timers } from "../proxy/ports.js";
+import type { Timers } from "../proxy/ports.js";
 import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 import type { Carrier, Http1Call } from "./http1-call.js";
 import type { ConnectionOwner } from "./http1-connection.js";
 import { Http1Connection } from "./http1-connection.js";
 import type { OpenedSocket, TlsClient } from "./open-socket.js";
 import { createTlsClient } from "./open-socket.js";
+import { Relief } from "./relief.js";
 import { noPlaceForUpload, SlowClients, shareOf } from "./slow-clients.js";
 import { describeSocketError } from "./socket-errors.js";
 import type { IdleHolder, UpstreamSockets } from "./upstream-sockets.js";
-import { GATHERING_MS, RELIEF_MS, WaitingCalls } from "./waiting-calls.js";
+import { GATHERING_MS, WaitingCalls } from "./waiting-calls.js";
 
 export interface PoolOwner {
   readonly timers: Timers;
@@ -33,14 +34,14 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
   readonly #connections = new Set<Http1Connection>();
   readonly slowClients = new SlowClients(() => this.#uploadEnded());
   readonly #waiting = new WaitingCalls<Http1Call>();
-  #reliefTimer: Timer | null = null;
-  #isReliefDue = false;
+  readonly #relief: Relief;
   readonly #webSockets = new Set<UpstreamWebSocket>();
   #tls: TlsClient | null = null;
 
   constructor(target: UpstreamTarget, owner: PoolOwner) {
     this.target = target;
     this.#owner = owner;
+    this.#relief = new Relief(owner.timers, () => this.#relieve());
   }
 
   get timers(): Timers {
@@ -95,13 +96,13 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
     this.#waiting.promote(call);
     call.waitTimer?.arm(this.target.connectTimeoutMs);
     const isNext = this.#waiting.next(this.#admitsUpload()) === call;
-    if (!isNext || !this.#hasPlace()) return this.#relieveSoon();
+    if (!isNext || !this.#hasPlace()) return this.#relief.soon();
     this.#waiting.leave(call);
     this.#place(call);
   }
 
   #uploadEnded(): void {
-    if (this.#waiting.uploadCount > 0) this.#relieveSoon();
+    if (this.#waiting.uploadCount > 0) this.#relief.soon();
   }
 
   /** `connection` is free again. */
@@ -142,7 +143,7 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
 
   #reportWhenEmpty(): void {
     if (this.#connections.size > 0 || this.#webSockets.size > 0) return;
-    this.#reliefTimer?.cancel();
+    this.#relief.stop();
     this.#owner.emptied(this);
   }
 
@@ -230,7 +231,7 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
     this.#waiting.add(call);
     call.waitTimer = this.timers.create(() => this.#onWaitedTooLong(call));
     call.waitTimer.arm(timeoutMs);
-    this.#relieveSoon();
+    this.#relief.soon();
   }
 
   #drop(call: Http1Call, code: ErrorCode, detail: string): void {
@@ -258,22 +259,11 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
 
   // ── Slow clients ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** In a later turn: it moves other exchanges than the one that calls. */
-  #relieveSoon(): void {
-    if (this.#isReliefDue) return;
-    this.#isReliefDue = true;
-    setImmediate(relieve, this);
-  }
-
-  /** @internal */
-  relieve(): void {
-    this.#isReliefDue = false;
+  #relieve(): boolean {
     this.#serveWaiting();
     // A place that becomes free is taken at once.
     while (this.#cutOne());
-    if (this.#waiting.wholeCount + this.#waiting.fullCount === 0) return;
-    this.#reliefTimer ??= this.timers.create(() => this.relieve());
-    this.#reliefTimer.arm(RELIEF_MS);
+    return this.#waiting.wholeCount + this.#waiting.fullCount > 0;
   }
 
   /** Of those that wait for their clients, one that is beyond their share: false when there is none. */
@@ -299,8 +289,4 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
   abort(call: Http1Call): void {
     this.#waiting.leave(call);
   }
-}
-
-function relieve(pool: Http1Pool): void {
-  pool.relieve();
 }

@@ -6,7 +6,7 @@
  */
 import type { UpstreamTarget } from "../engine/model/endpoint.js";
 import type { ErrorCode } from "../engine/model/errors.js";
-import type { Timer, Timers } from "../proxy/ports.js";
+import type { Timers } from "../proxy/ports.js";
 import type { UpstreamWebSocket } from "../proxy/web-socket-ports.js";
 import type { Http2RequestHead } from "../wire/http2/events.js";
 import type { CallQueue, Http2Call } from "./http2-call.js";
@@ -14,10 +14,11 @@ import type { SessionOwner, SessionState } from "./http2-session.js";
 import { Http2Session } from "./http2-session.js";
 import type { OpenedSocket, TlsClient } from "./open-socket.js";
 import { createTlsClient } from "./open-socket.js";
+import { Relief } from "./relief.js";
 import { noPlaceForUpload, SlowClients, shareOf } from "./slow-clients.js";
 import { describeSocketError } from "./socket-errors.js";
 import type { IdleHolder, UpstreamSockets } from "./upstream-sockets.js";
-import { GATHERING_MS, RELIEF_MS, WaitingCalls } from "./waiting-calls.js";
+import { GATHERING_MS, WaitingCalls } from "./waiting-calls.js";
 
 export interface SessionsOwner {
   readonly timers: Timers;
@@ -43,8 +44,7 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
   readonly #draining = new Set<Http2Session>();
   readonly slowClients = new SlowClients(() => this.#uploadEnded());
   readonly #waiting = new WaitingCalls<Http2Call>();
-  #reliefTimer: Timer | null = null;
-  #isReliefDue = false;
+  readonly #relief: Relief;
   #connectingCount = 0;
   #expectedStreams = ASSUMED_STREAMS;
   readonly #webSockets = new Set<UpstreamWebSocket>();
@@ -53,6 +53,7 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
   constructor(target: UpstreamTarget, owner: SessionsOwner) {
     this.target = target;
     this.#owner = owner;
+    this.#relief = new Relief(owner.timers, () => this.#relieve());
   }
 
   get timers(): Timers {
@@ -120,7 +121,7 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
     call.waitTimer?.arm(this.target.connectTimeoutMs);
     const isNext = this.#nextWaiting() === call;
     const session = isNext ? this.#sessionFor(call.request.isFresh) : undefined;
-    if (session === undefined) return this.#relieveSoon();
+    if (session === undefined) return this.#relief.soon();
     this.leave(call);
     begin(session, call);
   }
@@ -198,7 +199,7 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
 
   #reportWhenEmpty(): void {
     if (this.connectionCount > 0 || this.#waiting.size > 0) return;
-    this.#reliefTimer?.cancel();
+    this.#relief.stop();
     this.#owner.emptied(this);
   }
 
@@ -298,7 +299,7 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
     call.waitTimer = this.timers.create(() => this.#onWaitedTooLong(call));
     const { connectTimeoutMs } = this.target;
     call.waitTimer.arm(this.#admits(call) ? connectTimeoutMs : Math.max(GATHERING_MS, connectTimeoutMs));
-    this.#relieveSoon();
+    this.#relief.soon();
   }
 
   #onWaitedTooLong(call: Http2Call): void {
@@ -317,26 +318,15 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
   }
 
   #uploadEnded(): void {
-    if (this.#waiting.uploadCount > 0) this.#relieveSoon();
+    if (this.#waiting.uploadCount > 0) this.#relief.soon();
   }
 
   // ── Slow clients ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** In a later turn: it moves other exchanges than the one that calls. */
-  #relieveSoon(): void {
-    if (this.#isReliefDue) return;
-    this.#isReliefDue = true;
-    setImmediate(relieve, this);
-  }
-
-  /** @internal */
-  relieve(): void {
-    this.#isReliefDue = false;
+  #relieve(): boolean {
     this.#serveWaiting();
     while (this.#cutOne()) this.#serveWaiting();
-    if (this.#waiting.wholeCount + this.#waiting.fullCount === 0) return;
-    this.#reliefTimer ??= this.timers.create(() => this.relieve());
-    this.#reliefTimer.arm(RELIEF_MS);
+    return this.#waiting.wholeCount + this.#waiting.fullCount > 0;
   }
 
   #serveWaiting(): void {
@@ -357,8 +347,4 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
 /** Whoever has a place in here could be encoded. */
 function begin(session: Http2Session, call: Http2Call): void {
   session.begin(call, call.head as Http2RequestHead);
-}
-
-function relieve(sessions: Http2Sessions): void {
-  sessions.relieve();
 }

@@ -9,8 +9,6 @@ export type BodyState = "partial" | "full" | "whole";
 
 /** So long may a body take to arrive whose request waits; the listener has its own rules for that as well. */
 export const GATHERING_MS = 30_000;
-/** How often to look again for clients that have become too slow. */
-export const RELIEF_MS = 100;
 
 export interface WaitingCall {
   bodyState: BodyState;

@@ -18,10 +18,12 @@ export function combineFeedback(parts: readonly (AttemptFeedback | null)[]): Att
 }
 
 class FeedbackToAll implements AttemptFeedback {
+  readonly hearsSuccesses: boolean;
   readonly #listeners: readonly AttemptFeedback[];
 
   constructor(listeners: readonly AttemptFeedback[]) {
     this.#listeners = listeners;
+    this.hearsSuccesses = listeners.some((listener) => listener.hearsSuccesses);
   }
 
   note(result: AttemptResult): void {

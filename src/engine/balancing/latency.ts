@@ -35,6 +35,7 @@ export function observeLatency(endpoint: Endpoint, elapsedMs: number, now: numbe
 }
 
 export class LatencyFeedback implements AttemptFeedback {
+  readonly hearsSuccesses = true;
   note({ endpoint, status, code, elapsedMs, now }: AttemptResult): void {
     if (endpoint === null || (code !== "" && !isFault(code))) return;
     const isGood = code === "" && status < LOWEST_FAILURE_STATUS && status !== TOO_MANY_REQUESTS;

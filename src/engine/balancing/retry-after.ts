@@ -3,6 +3,7 @@ import type { AttemptFeedback, AttemptResult } from "../model/endpoint.js";
 import type { RetryAfterSpec } from "../model/snapshot.js";
 
 export class RetryAfterFeedback implements AttemptFeedback {
+  readonly hearsSuccesses = false;
   readonly #spec: RetryAfterSpec;
 
   constructor(spec: RetryAfterSpec) {

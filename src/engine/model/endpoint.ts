@@ -147,5 +147,7 @@ export class AttemptResult {
 
 /** Learns from attempts: when an answer's head is here, or when there will be none. Aborts by the client are not reported. */
 export interface AttemptFeedback {
+  /** False: it is told of failures and of statuses from 400 on alone, and then plain answers cost nothing. */
+  readonly hearsSuccesses: boolean;
   note(result: AttemptResult): void;
 }

@@ -44,6 +44,7 @@ interface Known {
 }
 
 export class ServiceGuard implements AttemptFeedback {
+  readonly hearsSuccesses = true;
   #spec: GuardSpec;
   #circuit: Circuit = CLOSED;
   #sweepAt = 0;
