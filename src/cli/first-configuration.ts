@@ -58,16 +58,9 @@ function loadForgotten(choice: FirstChoice): FirstConfiguration | null {
   return loadFirst({ ...choice, resumes: null });
 }
 
-/** @param version "": whichever is the newest */
-function lastVersion(stateDirectory: string, version = ""): StoredVersion | null {
+function lastVersion(stateDirectory: string, version?: string): StoredVersion | null {
   try {
-    const history = readVersionHistory(stateDirectory, (message) => process.stderr.write(`windrose: history: ${message}\n`));
-    for (const { sequence, version: listed } of history.list()) {
-      if (version !== "" && listed !== version) continue;
-      const found = history.find(`#${sequence}`);
-      if (found.isFound) return found.version;
-    }
-    return null;
+    return readVersionHistory(stateDirectory, (message) => process.stderr.write(`windrose: history: ${message}\n`)).lastGood(version);
   } catch {
     // No gateway has run with this state directory yet.
     return null;

@@ -41,6 +41,7 @@ export interface GatewayOptions {
 const EXIT_OK = 0;
 const EXIT_FAILURE = 1;
 const EXIT_UNAVAILABLE = 69;
+
 /** Resolves with the exit code once everything has ended. */
 export async function runGateway(options: GatewayOptions): Promise<number> {
   const signals = watchStopSignals();

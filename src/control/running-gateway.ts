@@ -7,7 +7,7 @@ import type { AuditTrail } from "../admin/audit.js";
 import { AdminUnavailable } from "../admin/unavailable.js";
 import type { UpgradeResult } from "../admin/views.js";
 import { createHealthChecks, type HealthChecks } from "../discovery/health/health-checks.js";
-import type { Sources } from "../discovery/sources.js";
+import type { PreparedSources, Sources } from "../discovery/sources.js";
 import type { RegistrySpec } from "../engine/model/registry.js";
 import type { AdminSpec, Snapshot } from "../engine/model/snapshot.js";
 import { createMemoryLimitStore, type LimitStore } from "../limits/lease-store.js";
@@ -25,7 +25,7 @@ import { createGatewayRegistry } from "./gateway-registry.js";
 import { createGatewaySources } from "./gateway-sources.js";
 import type { KeeperLink } from "./keeper-client.js";
 import type { Predecessor } from "./keeper-protocol.js";
-import { createKeySets, type KeySets } from "./key-sets.js";
+import { createKeySets, type KeySets, type PreparedKeySets } from "./key-sets.js";
 import { needsRoll } from "./needs-roll.js";
 import { addressLimitProblem, maxSockets } from "./open-files.js";
 import { logOutcome } from "./outcome-log.js";
@@ -281,8 +281,7 @@ class Running implements RunningGateway {
   async #put(next: Snapshot, previous: Snapshot): Promise<PutOutcome> {
     const unlimitable = addressLimitProblem(next.listeners);
     if (unlimitable !== null) return { isServed: false, message: unlimitable };
-    const prepared = [this.#keys.prepare(next.jwtProviders), this.#sources.prepare(next.services)];
-    await Promise.race([Promise.all(prepared.map(({ ready }) => ready)), delay(FETCH_WAIT_MS)]);
+    const prepared = await this.#prepare(next);
     const problem = await this.#moveSeats(next, previous);
     if (problem !== null) {
       for (const part of prepared) part.cancel();
@@ -300,6 +299,13 @@ class Running implements RunningGateway {
       this.#followHealth(next);
     } else await this.#goBack(previous);
     return outcome;
+  }
+
+  /** What is asked for over the network; what has not answered in time comes later. */
+  async #prepare({ jwtProviders, services }: Snapshot): Promise<readonly Prepared[]> {
+    const prepared = [this.#keys.prepare(jwtProviders), this.#sources.prepare(services)];
+    await Promise.race([Promise.all(prepared.map(({ ready }) => ready)), delay(FETCH_WAIT_MS)]);
+    return prepared;
   }
 
   #isServed(version: string): void {
@@ -335,9 +341,7 @@ class Running implements RunningGateway {
   }
 
   async #goBack(previous: Snapshot): Promise<void> {
-    const prepared = [this.#keys.prepare(previous.jwtProviders), this.#sources.prepare(previous.services)];
-    await Promise.race([Promise.all(prepared.map(({ ready }) => ready)), delay(FETCH_WAIT_MS)]);
-    for (const part of prepared) part.commit();
+    for (const part of await this.#prepare(previous)) part.commit();
     await this.#moveSeats(previous, previous);
     // Workers that served the other one have forgotten what it did not have.
     for (const health of this.#health.state()) this.pool.broadcast({ type: "health", ...health });
@@ -348,6 +352,8 @@ class Running implements RunningGateway {
     logOutcome(this.#parts.log, last, served);
   }
 }
+
+type Prepared = PreparedKeySets | PreparedSources;
 
 /** A port that the system chose for the predecessor stays what it is. */
 function adminPortOf({ readyLine }: Predecessor): number {

@@ -37,12 +37,15 @@ export interface VersionReader {
   list(): readonly ConfigVersion[];
   /** An id or its beginning, `#12`, `~1` (before the newest). */
   find(id: string): FoundVersion;
+  /**
+   * The newest whose texts can be read; null: none.
+   * @param version of those alone that are this one
+   */
+  lastGood(version?: string): StoredVersion | null;
 }
 
 export interface VersionStore extends VersionReader {
   record(version: Omit<StoredVersion, "sequence">): StoredVersion;
-  /** The newest version whose texts can be read; null: none. */
-  lastGood(): StoredVersion | null;
   /** Lets another process write. */
   close(): void;
   /** Another process has let go: what it has written is seen, and ours is written from now on. False: somebody else has it. */
@@ -61,7 +64,11 @@ export function readVersionHistory(directory: string, onNotice: (message: string
   const { files, problems } = scanVersions(directory);
   for (const problem of problems) onNotice(problem);
   const entries = files.map((file): Entry => ({ version: file.version, file, texts: null }));
-  return { list: () => newestFirst(entries), find: (id) => findVersion(directory, entries, id) };
+  return {
+    list: () => newestFirst(entries),
+    find: (id) => findVersion(directory, entries, id),
+    lastGood: (version) => newestReadable(directory, entries, onNotice, version),
+  };
 }
 
 /** On disk (`file`), or in memory only (`texts`). */
@@ -96,13 +103,8 @@ class Store implements VersionStore {
     return findVersion(this.#options.directory, this.#entries, id);
   }
 
-  lastGood(): StoredVersion | null {
-    for (const entry of [...this.#entries].reverse()) {
-      const texts = textsOf(this.#options.directory, entry);
-      if (texts !== null) return { ...entry.version, texts };
-      this.#tell(`the texts of version #${entry.version.sequence} cannot be read any more`);
-    }
-    return null;
+  lastGood(version?: string): StoredVersion | null {
+    return newestReadable(this.#options.directory, this.#entries, (message) => this.#tell(message), version);
   }
 
   record({ texts, ...accepted }: Omit<StoredVersion, "sequence">): StoredVersion {
@@ -202,6 +204,21 @@ function findVersion(directory: string, entries: readonly Entry[], id: string): 
   const texts = textsOf(directory, entry);
   if (texts === null) return { isFound: false, message: `the texts of version #${found.version.sequence} cannot be read any more` };
   return { isFound: true, version: { ...found.version, texts } };
+}
+
+function newestReadable(
+  directory: string,
+  entries: readonly Entry[],
+  tell: (message: string) => void,
+  wanted?: string,
+): StoredVersion | null {
+  for (const entry of entries.toReversed()) {
+    if (wanted !== undefined && entry.version.version !== wanted) continue;
+    const texts = textsOf(directory, entry);
+    if (texts !== null) return { ...entry.version, texts };
+    tell(`the texts of version #${entry.version.sequence} cannot be read any more`);
+  }
+  return null;
 }
 
 function textsOf(directory: string, entry: Entry): readonly ConfigText[] | null {

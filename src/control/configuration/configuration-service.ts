@@ -2,11 +2,10 @@
  * Everything about the configuration while the gateway runs: watches the files, carries out changes, remembers versions, guards
  * applies, and answers the admin API about them.
  */
-import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { ConfigurationViews } from "../../admin/views.js";
-import { readTexts } from "../../config/index.js";
+import { folderOf, readTexts } from "../../config/index.js";
 import type { ConfigText, ConfigVersion, StoredVersion } from "../../engine/model/configuration.js";
 import type { Snapshot } from "../../engine/model/snapshot.js";
 import type { ProcessLog } from "../../telemetry/process-log.js";
@@ -91,7 +90,7 @@ class Service implements ConfigurationService {
     this.#parts = parts;
     const { first, log } = parts;
     this.#path = resolve(first.path);
-    this.#live = createLiveConfiguration(this.#path, isFolder(this.#path), served(this.#path, parts), {
+    this.#live = createLiveConfiguration(this.#path, folderOf(this.#path), served(this.#path, parts), {
       loader: this.#loader,
       putIntoService: (next, previous) => parts.putIntoService(next, previous),
       record: (version) => recordUnlessLatest(version, parts.history),
@@ -223,15 +222,6 @@ class Service implements ConfigurationService {
   }
 }
 
-function isFolder(path: string): boolean {
-  try {
-    return statSync(path).isDirectory();
-  } catch {
-    // Started from the history while the file is missing: its name tells.
-    return !/\.ya?ml$/.test(path);
-  }
-}
-
 /** What was served when a process took over may have come by any way. */
 const FROM_DISK: ReadonlySet<string> = new Set(["boot", "file", "signal"]);
 
@@ -250,8 +240,4 @@ function served(path: string, { first: { origin, ...first }, history, isTakingOv
 function recordUnlessLatest(version: Omit<StoredVersion, "sequence">, history: VersionStore): ConfigVersion {
   const [latest] = history.list();
   return latest?.version === version.version ? latest : history.record(version);
-}
-
-function folderOf(path: string): string {
-  return isFolder(path) ? path : resolve(path, "..");
 }

@@ -2,7 +2,6 @@
  * What is served, and the only way it changes: load, compare, put into service, remember. One change at a time; a document with
  * problems, or one that cannot be put into service, leaves everything as it was.
  */
-import { dirname } from "node:path";
 import type {
   ApplyOutcome,
   ChangeSource,
@@ -97,9 +96,12 @@ export type PlanOutcome =
     }
   | Extract<ApplyOutcome, { readonly result: "rejected" | "failed" }>;
 
-/** @param path of the configuration, a file or a folder of files */
-export function createLiveConfiguration(path: string, isFolder: boolean, first: Served, ports: LiveConfigurationPorts): LiveConfiguration {
-  return new Live({ path, folder: isFolder ? path : dirname(path) }, first, ports);
+/**
+ * @param path of the configuration, a file or a folder of files
+ * @param folder that relative paths in it start in
+ */
+export function createLiveConfiguration(path: string, folder: string, first: Served, ports: LiveConfigurationPorts): LiveConfiguration {
+  return new Live({ path, folder }, first, ports);
 }
 
 class Live implements LiveConfiguration {

@@ -47,7 +47,7 @@ function load({ source, base }: LoadOrder): LoadedText | NotLoaded {
   const result = loadFrom(source);
   if (!result.ok) return result;
   const { snapshot, warnings, document } = result;
-  // The base last but one: it must not make room for what it is going to be compared with.
+  // What it is going to be compared with must not make room for it.
   const before = base === null ? undefined : remembered.get(base.version);
   if (base !== null && before !== undefined) remember(base.version, before);
   remember(snapshot.version, document);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { loadConfig, redactDocument } from "../../../../src/config/index.js";
 import { createLiveConfiguration, type LiveConfigurationPorts } from "../../../../src/control/configuration/live-configuration.js";
@@ -33,7 +33,7 @@ function live(context: TestContext, more: Partial<LiveConfigurationPorts> = {}) 
   const versions = { version: snapshot.version, sequence: 1, acceptedAt: new Date().toISOString(), path, ...ORIGIN };
   const loadSource = { type: "path", path } as const;
   const served = { ...versions, snapshot, texts, files, redactedDocument: redactDocument(document), loadSource };
-  const configuration = createLiveConfiguration(path, false, served, {
+  const configuration = createLiveConfiguration(path, dirname(path), served, {
     loader: {
       ...loader,
       load(source, base) {
