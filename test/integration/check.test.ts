@@ -109,6 +109,9 @@ test("--json is for scripts", async () => {
   );
 });
 
+/** Some versions of Node.js say of themselves that one of the two variables wins. */
+const QUIET_NODE = { NODE_NO_WARNINGS: "1" };
+
 test("problems are coloured when that is wished for, and a document cannot colour anything", async () => {
   const text = `${GOOD}"dr\\e[31mian": {}\nworkers: none\n`;
   const forced = await run([write("colour.yaml", text)], { TOKEN: "short", FORCE_COLOR: "1" });
@@ -118,7 +121,7 @@ test("problems are coloured when that is wished for, and a document cannot colou
     forced.stderr,
   );
   assert.ok(lines.some((line) => line.includes("\u001b[31m✗\u001b[39m colour.yaml does not compile")));
-  const plain = await run([write("colour.yaml", text)], { TOKEN: "short", FORCE_COLOR: "1", NO_COLOR: "1" });
+  const plain = await run([write("colour.yaml", text)], { TOKEN: "short", FORCE_COLOR: "1", NO_COLOR: "1", ...QUIET_NODE });
   assert.equal(plain.stderr.includes("\u001b"), false);
   // Without its colours, a line is the same line.
   assert.equal(forced.stderr.replaceAll(/\u001b\[\d+m/g, ""), plain.stderr);

@@ -181,7 +181,7 @@ describe("SIGHUP", () => {
     await eventually(async () => (await textOf(gateway)) === "two", "the new answer");
     gateway.process.kill("SIGHUP");
     await eventually(
-      async () => (await ask(gateway, "GET", "/v1/config/status")).json.lastReload.trigger === "signal",
+      async () => (await ask(gateway, "GET", "/v1/config/status")).json.lastReload?.trigger === "signal",
       "the signal's turn",
     );
     assert.equal((await ask(gateway, "GET", "/v1/config/status")).json.lastReload.outcome.result, "unchanged");
