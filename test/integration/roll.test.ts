@@ -209,6 +209,43 @@ ${extra}
     });
   });
 
+  it("goes back to the old configuration when a later worker cannot be started, without a failed request", async (t) => {
+    await withPool(document(), async (pool) => {
+      const load = startClients(pool);
+      await load.more(50);
+      const { snapshot } = pool;
+      let isOver = false;
+      const rolled = pool.roll(document({ listeners: `${LISTENERS}, { name: third, bind: "127.0.0.1:0", protocol: http }` }));
+      void rolled.finally(() => {
+        isOver = true;
+      });
+      const killed = new Set<number>();
+      await eventually(() => {
+        // Once the first new worker serves, no other one of its generation comes up.
+        const victims = pool.snapshot === snapshot ? [] : pool.workers.filter(({ isReady, pid }) => !isReady && !killed.has(pid));
+        for (const { pid } of victims) killed.add(pid) && process.kill(pid, "SIGKILL");
+        return isOver;
+      }, "the roll to give up");
+      assert.ok(killed.size >= 3, `${killed.size} workers killed`);
+      const outcome = await rolled;
+      assert.equal(outcome.result, "failed");
+      t.diagnostic(outcome.result === "failed" ? outcome.message : "");
+      assert.equal(pool.snapshot, snapshot);
+      await eventually(() => pool.workers.length === 2 && pool.workers.every(({ isReady }) => isReady), "two workers, and no more");
+      assert.ok(pool.workers.every(({ snapshotVersion }) => snapshotVersion === snapshot.version));
+      assert.deepEqual(Object.keys(pool.ports), ["plain", "wire"]);
+      await load.more(50);
+      await load.stop();
+      noFailure(t, load);
+      assert.ok(log.some((line) => line.includes("going back")));
+      assert.equal(
+        (await pool.roll(document({ extra: "workers: 2\nlimits: { maxKeys: 5 }" }))).result,
+        "rolled",
+        "the next one is free to",
+      );
+    });
+  });
+
   it("says that a port cannot pass from one kind of listener to the other", async () => {
     const port = await findFreePort();
     const on = (protocol: string): string => `{ name: plain, bind: "127.0.0.1:${port}", protocol: ${protocol} }`;
