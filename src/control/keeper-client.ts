@@ -17,6 +17,7 @@ import { Questions } from "./questions.js";
 import { type BoundSocket, bindSocket } from "./socket-binder.js";
 
 const BIND_TIMEOUT_MS = 5_000;
+const ALIVE_MS = 1_000;
 
 export interface HandOver {
   /** Lets go of what only one primary can hold: the admin port, the state directory. Nothing is written to it afterwards. Never rejects. */
@@ -36,6 +37,8 @@ export interface KeeperLink {
   tellWorkers(workers: readonly ProcessIdentity[], drainTimeoutMs: number): void;
   tellPorts(ports: Readonly<Record<string, number>>): void;
   tellServing(version: string): void;
+  /** From now on the keeper kills and replaces this process when its event loop does not turn for `maxSilenceMs()`. */
+  beWatched(maxSilenceMs: () => number): void;
   /** Our workers serve: resolves when the predecessor has let go of what only one can hold. */
   takeOver(): Promise<void>;
   /** @param line for whoever started us */
@@ -67,6 +70,7 @@ class Link implements KeeperLink {
   readonly #identity: ProcessIdentity | null;
   readonly #sockets = new Questions<BoundSocket | null>(BIND_TIMEOUT_MS);
   #isLost = false;
+  #pulse: NodeJS.Timeout | undefined = undefined;
   #retire: (how: "retired") => void = () => {};
   #takeOver: () => void = () => {};
   #upgraded: ((outcome: UpgradeOutcome) => void)[] = [];
@@ -101,6 +105,12 @@ class Link implements KeeperLink {
 
   tellServing(version: string): void {
     this.#send({ type: "serving", version });
+  }
+
+  beWatched(maxSilenceMs: () => number): void {
+    const tell = (): void => this.#send({ type: "alive", maxSilenceMs: maxSilenceMs() });
+    tell();
+    this.#pulse = setInterval(tell, ALIVE_MS).unref();
   }
 
   tellPorts(ports: Readonly<Record<string, number>>): void {
@@ -142,6 +152,7 @@ class Link implements KeeperLink {
 
   close(): void {
     this.#lost = () => {};
+    clearInterval(this.#pulse);
     if (process.connected) process.disconnect();
   }
 

@@ -40,6 +40,8 @@ export type FromPrimary =
   /** All workers that run now, and how long they may drain. */
   | { readonly type: "workers"; readonly workers: readonly ProcessIdentity[]; readonly drainTimeoutMs: number }
   | { readonly type: "ports"; readonly ports: Readonly<Record<string, number>> }
+  /** Said every second: one that says it no more for so long hangs. A keeper that is older than this message ignores it. */
+  | { readonly type: "alive"; readonly maxSilenceMs: number }
   /** The version of the snapshot that all its workers serve. */
   | { readonly type: "serving"; readonly version: string }
   /** Its workers serve; now it wants what only one primary can hold. Answered by `takeOver`. */

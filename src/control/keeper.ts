@@ -15,6 +15,7 @@ import {
   type Welcome,
 } from "./keeper-protocol.js";
 import { Orphans } from "./orphans.js";
+import { PrimaryWatch } from "./primary-watch.js";
 import { identify, type ProcessIdentity } from "./process-identity.js";
 import { type BoundSocket, bindSocket } from "./socket-binder.js";
 
@@ -48,6 +49,7 @@ interface Primary {
   version: string;
   /** Sockets that it has asked for. */
   readonly keys: Set<string>;
+  readonly watch: PrimaryWatch;
   /** Until it serves, or while it drains: when it is given up. */
   deadline: NodeJS.Timeout | null;
 }
@@ -117,6 +119,7 @@ class Keeper {
       ports: {},
       version: "",
       keys: new Set(),
+      watch: new PrimaryWatch((silentMs) => this.#killHung(primary, silentMs)),
       deadline: null,
     };
     this.#next = primary;
@@ -140,6 +143,11 @@ class Keeper {
 
   #giveUp({ child }: Primary): void {
     this.#log.error(`the new primary did not serve within ${START_TIMEOUT_MS / 1000} s: killed`, { primaryPid: child.pid });
+    child.kill("SIGKILL");
+  }
+
+  #killHung({ child }: Primary, silentMs: number): void {
+    this.#log.error("the primary hangs: killed", { primaryPid: child.pid, silentMs: Math.round(silentMs) });
     child.kill("SIGKILL");
   }
 
@@ -184,6 +192,8 @@ class Keeper {
         primary.workers = message.workers;
         primary.drainTimeoutMs = message.drainTimeoutMs;
         return;
+      case "alive":
+        return primary.watch.heard(message.maxSilenceMs);
       case "ports":
         primary.ports = message.ports;
         return;
@@ -276,6 +286,7 @@ class Keeper {
 
   #ended(primary: Primary, code: number, reason: string): void {
     if (primary.deadline !== null) clearTimeout(primary.deadline);
+    primary.watch.stop();
     // Those of a primary that never served, or has been replaced, are not needed; those of a crashed one are, until there is another.
     this.#orphans.add(primary.workers, primary.drainTimeoutMs, primary === this.#current && !this.#isStopping);
     if (primary === this.#current) this.#currentEnded(primary, code, reason);

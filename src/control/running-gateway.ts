@@ -173,6 +173,7 @@ class Running implements RunningGateway {
         return this.#admin.resume().catch((error) => log.error({ err: error }, "the admin listener could not be taken back"));
       },
     });
+    keeper?.beWatched(() => PRIMARY_PATIENCE * this.served.snapshot.supervision.stallTimeoutMs);
     keeper?.onLost(() => log.error("the keeper process has gone: this primary goes on without one; send signals to it"));
   }
 
@@ -352,6 +353,9 @@ class Running implements RunningGateway {
     logOutcome(this.#parts.log, last, served);
   }
 }
+
+/** Its work comes in larger pieces than that of workers, and nobody waits for it at once. */
+const PRIMARY_PATIENCE = 3;
 
 type Prepared = PreparedKeySets | PreparedSources;
 

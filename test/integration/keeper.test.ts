@@ -118,6 +118,24 @@ workers: 2
     }
   });
 
+  it("a primary that hangs is killed and replaced, at the cost of no request", async (t) => {
+    const gateway = await startGateway(`${configuration()}supervision: { stallTimeout: 1s }\n`, { files: certificates });
+    try {
+      const load = startClients(gateway);
+      await load.more(50);
+      const [primary, workers] = [primaryOf(gateway), workersOf(gateway)];
+      process.kill(primary, "SIGSTOP");
+      await untilReplaced(gateway, primary, workers);
+      await load.more(100);
+      await load.stop();
+      noFailure(t, load);
+      assert.match(gateway.stderr(), /the primary hangs: killed/);
+      await endsClean(gateway, workers);
+    } finally {
+      await gateway.stop("SIGKILL");
+    }
+  });
+
   it("a primary that is killed again while it starts is started again", async (t) => {
     const gateway = await start();
     try {

@@ -15,7 +15,9 @@ const stallTimeout = () =>
 export const supervisionSchema = z.strictObject({
   stallTimeout: stallTimeout()
     .default("10s")
-    .describe("A worker whose event loop has not turned for this long is killed and replaced. At least 1s."),
+    .describe(
+      "A worker whose event loop has not turned for this long is killed and replaced; the primary after three times as long. At least 1s.",
+    ),
   maxWorkerMemory: size()
     .default(0)
     .describe(
