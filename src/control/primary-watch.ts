@@ -24,13 +24,17 @@ export class PrimaryWatch {
     this.#maxSilenceMs = maxSilenceMs;
     if (this.#timer !== null) return;
     this.#lastTickMs = this.#heardAtMs;
-    this.#timer = setInterval(() => this.#tick(), PERIOD_MS);
-    this.#timer.unref();
+    this.#plan();
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+  }
+
+  #plan(): void {
+    this.#timer = setTimeout(() => this.#tick(), PERIOD_MS);
+    this.#timer.unref();
   }
 
   #tick(): void {
@@ -39,8 +43,7 @@ export class PrimaryWatch {
     if (nowMs - this.#lastTickMs > 2 * PERIOD_MS) this.#heardAtMs = nowMs;
     this.#lastTickMs = nowMs;
     const silentMs = nowMs - this.#heardAtMs;
-    if (silentMs <= this.#maxSilenceMs) return;
-    this.stop();
+    if (silentMs <= this.#maxSilenceMs) return this.#plan();
     this.#onHung(silentMs);
   }
 }

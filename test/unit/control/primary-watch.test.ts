@@ -3,7 +3,7 @@ import { it, mock, type TestContext } from "node:test";
 import { PrimaryWatch } from "../../../src/control/primary-watch.js";
 
 function watched(t: TestContext) {
-  mock.timers.enable({ apis: ["setInterval"] });
+  mock.timers.enable({ apis: ["setTimeout"] });
   t.after(() => mock.timers.reset());
   let now = 1_000;
   const hung: number[] = [];
