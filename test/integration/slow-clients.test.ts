@@ -102,55 +102,57 @@ function attackOverHttp2(port: number, kind: "uploads" | "readers", size: number
   };
 }
 
-for (const version of ["http1", "h2c"]) {
-  describe(`a service over ${version} with ${PLACES} places`, () => {
-    let service: Service;
-    let gateway: Gateway;
+describe("a service with few places", { concurrency: true }, () => {
+  for (const version of ["http1", "h2c"]) {
+    describe(`a service over ${version} with ${PLACES} places`, { concurrency: 1 }, () => {
+      let service: Service;
+      let gateway: Gateway;
 
-    before(async () => {
-      service = await startService(version);
-      gateway = await startGateway(configuration(service, version));
-    });
-    after(async () => {
-      await gateway?.stop();
-      await service?.close();
-    });
+      before(async () => {
+        service = await startService(version);
+        gateway = await startGateway(configuration(service, version));
+      });
+      after(async () => {
+        await gateway?.stop();
+        await service?.close();
+      });
 
-    const ask = async (listener: string, body = ""): Promise<number> => {
-      const url = `http://127.0.0.1:${gateway.port(listener)}/small`;
-      const startedAt = performance.now();
-      const { status } = await fetchOnce(url, body === "" ? {} : { method: "POST", body });
-      assert.equal(status, 200);
-      return performance.now() - startedAt;
-    };
+      const ask = async (listener: string, body = ""): Promise<number> => {
+        const url = `http://127.0.0.1:${gateway.port(listener)}/small`;
+        const startedAt = performance.now();
+        const { status } = await fetchOnce(url, body === "" ? {} : { method: "POST", body });
+        assert.equal(status, 200);
+        return performance.now() - startedAt;
+      };
 
-    /** What has waited when the attack began may still be on its turn. */
-    const untilServed = (listener: string) =>
+      /** What has waited when the attack began may still be on its turn. */
+      const untilServed = (listener: string) =>
       eventually(() => ask(listener).then((ms) => ms < AT_ONCE_MS, () => false), "healthy clients to be served", 20_000); // biome-ignore format: one thought
 
-    for (const listener of ["http", "h2c"]) {
-      for (const kind of ["uploads", "readers"] as const) {
-        it(`serves others at once while ${ATTACKERS} slow ${kind} come over ${listener}`, { timeout: 60_000 }, async () => {
-          const stop = await attack(listener, gateway.port(listener), kind);
-          try {
-            await eventually(async () => (await metric(gateway, "http_server_active_requests")) >= ATTACKERS, "the attack to be up");
-            await untilServed(listener);
-            for (let i = 0; i < 30; i++) {
-              const all = Promise.all([ask("http"), ask("h2c"), ask(listener, "a small body")]);
-              const slowest = Math.max(...(await all));
-              assert.ok(slowest < AT_ONCE_MS, `${Math.round(slowest)} ms in round ${i}`);
+      for (const listener of ["http", "h2c"]) {
+        for (const kind of ["uploads", "readers"] as const) {
+          it(`serves others at once while ${ATTACKERS} slow ${kind} come over ${listener}`, { timeout: 60_000 }, async () => {
+            const stop = await attack(listener, gateway.port(listener), kind);
+            try {
+              await eventually(async () => (await metric(gateway, "http_server_active_requests")) >= ATTACKERS, "the attack to be up");
+              await untilServed(listener);
+              for (let i = 0; i < 30; i++) {
+                const all = Promise.all([ask("http"), ask("h2c"), ask(listener, "a small body")]);
+                const slowest = Math.max(...(await all));
+                assert.ok(slowest < AT_ONCE_MS, `${Math.round(slowest)} ms in round ${i}`);
+              }
+              const largeMs = await ask(listener, LARGE_UPLOAD);
+              assert.ok(largeMs < 2 * AT_ONCE_MS + 2_000, `${Math.round(largeMs)} ms for a large upload`);
+            } finally {
+              stop();
             }
-            const largeMs = await ask(listener, LARGE_UPLOAD);
-            assert.ok(largeMs < 2 * AT_ONCE_MS + 2_000, `${Math.round(largeMs)} ms for a large upload`);
-          } finally {
-            stop();
-          }
-          await untilIdle(gateway);
-        });
+            await untilIdle(gateway);
+          });
+        }
       }
-    }
-  });
-}
+    });
+  }
+});
 
 describe("slow clients of a service", () => {
   let service: Service;
