@@ -3,6 +3,8 @@ import { resolve } from "node:path";
 import type { DnsSourceSpec, EndpointSourceSpec } from "../engine/model/endpoint-source.js";
 import type { EndpointSpec } from "../engine/model/snapshot.js";
 import { parseDuration } from "../engine/model/units.js";
+import { compileConsulSource } from "./compile-consul-source.js";
+import { compileNacosSource } from "./compile-nacos-source.js";
 import type { Materials } from "./materials.js";
 import type { DocumentPath } from "./problems.js";
 import { type Address, parseAddress } from "./schema/addresses.js";
@@ -19,7 +21,7 @@ export interface CompileSourcesInput {
 export function compileEndpoints(
   { name, endpoints: written }: Service,
   path: DocumentPath,
-  { tree }: CompileSourcesInput,
+  { materials, tree }: CompileSourcesInput,
 ): EndpointSourceSpec {
   if (written.file !== undefined) {
     const { directory } = placeOf(tree, [...path, "file", "path"]).file;
@@ -30,6 +32,8 @@ export function compileEndpoints(
     const { service = name, minimumEndpoints } = written.registry;
     return { type: "registry", service, minimumEndpoints };
   }
+  if (written.consul !== undefined) return compileConsulSource(name, written.consul, [...path, "consul"], materials);
+  if (written.nacos !== undefined) return compileNacosSource(name, written.nacos, [...path, "nacos"], materials);
   return { type: "static", endpoints: compileEndpointList(written.static ?? []) };
 }
 

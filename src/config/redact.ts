@@ -32,6 +32,9 @@ const SECRET_PATHS: readonly (readonly (string | number)[])[] = [
   ["admin", "token"],
   ["admin", "tokens", 0, "token"],
   ["registry", "tokens", 0, "token"],
+  ["services", 0, "endpoints", "consul", "token"],
+  ["services", 0, "endpoints", "nacos", "password"],
+  ["services", 0, "endpoints", "nacos", "accessToken"],
   ["providers", "jwt", 0, "jwks", "inline", "keys"],
 ];
 
@@ -54,6 +57,7 @@ export function redactDocument(document: LoadedDocument): Record<string, unknown
   const { effective } = document;
   return {
     ...writtenDocument(document, (tree) => redactTree(tree, false)),
+    services: withoutSecrets(effective.services, ["services"]),
     providers: { ...effective.providers, jwt: effective.providers.jwt.map(redactProvider) },
     admin: redactAdmin(effective.admin),
     ...(effective.registry === undefined ? {} : { registry: redactRegistry(effective.registry) }),
@@ -87,6 +91,14 @@ function showFilter(entry: object, tree: Tree | null, show: (tree: Tree) => unkn
   const filter = filterOf(entry);
   const node = filter === null || tree === null ? null : nodeAt(tree, [filter.type]);
   return filter === null || node === null ? {} : { [filter.type]: { ...defaultsOf(filter.type), ...(show(node) as object) } };
+}
+
+/** The value at a path of the document, without what is secret below it. */
+function withoutSecrets(value: unknown, path: DocumentPath): unknown {
+  if (isSecretPath(path)) return REDACTED;
+  if (Array.isArray(value)) return value.map((item, index) => withoutSecrets(item, [...path, index]));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutSecrets(item, [...path, key])]));
 }
 
 function redactAdmin(admin: CompleteDocument["admin"]): unknown {

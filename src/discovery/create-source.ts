@@ -1,7 +1,9 @@
 /** Kind of source → the source. What they need from outside this folder comes in as ports. */
 import type { DynamicSourceSpec } from "../engine/model/endpoint-source.js";
+import { createConsulSource } from "./consul/consul-source.js";
 import { createDnsSource } from "./dns-source.js";
 import { createFileSource, type FilePorts } from "./file-source.js";
+import { createNacosSource } from "./nacos/nacos-source.js";
 import type { Source, SourceSink } from "./source.js";
 
 export interface SourcePorts {
@@ -22,5 +24,9 @@ export function createSource(spec: DynamicSourceSpec, sink: SourceSink, ports: S
       return createDnsSource(spec, sink);
     case "registry":
       return ports.registry.createSource(spec.service, sink);
+    case "consul":
+      return createConsulSource(spec, sink);
+    case "nacos":
+      return createNacosSource(spec, sink);
   }
 }

@@ -4,7 +4,7 @@
  */
 import { type DynamicSourceSpec, placeOfSource } from "../engine/model/endpoint-source.js";
 import type { EndpointSpec } from "../engine/model/snapshot.js";
-import { MAX_ENDPOINTS, type Source, type SourceSink } from "./source.js";
+import { MAX_ENDPOINTS, type Source, type SourceRemarks, type SourceSink } from "./source.js";
 
 /** For the admin view and metrics. */
 export interface SourceState {
@@ -62,6 +62,7 @@ export class FollowedService {
   #nextTryAtMs = 0;
   #failures = 0;
   #lastError = "";
+  #lastNote = "";
 
   constructor(options: FollowedServiceOptions) {
     this.service = options.service;
@@ -73,7 +74,8 @@ export class FollowedService {
       this.#wasTried = resolve;
     });
     this.#source = options.createSource(options.spec, {
-      found: (endpoints, isPartial = false) => this.#found(isPartial ? this.#withKnown(endpoints) : endpoints),
+      found: (endpoints, isPartial = false, remarks = NO_REMARKS) =>
+        this.#found(isPartial ? this.#withKnown(endpoints) : endpoints, remarks),
       failed: (message) => this.#failed(message),
       planned: (nextTryAtMs) => {
         this.#nextTryAtMs = nextTryAtMs;
@@ -108,12 +110,15 @@ export class FollowedService {
     };
   }
 
-  #found(endpoints: readonly EndpointSpec[]): void {
+  #found(endpoints: readonly EndpointSpec[], { failure, note }: SourceRemarks): void {
     if (this.#isStopped) return;
     const objection = this.#objection(endpoints);
     if (objection !== null) return this.#failed(objection);
-    if (this.#lastError !== "") this.#options.log(`service ${this.service}: ${this.place} is well again`);
-    this.#lastError = "";
+    if (failure !== "" && failure !== this.#lastError) this.#options.log(`service ${this.service}: ${failure}`);
+    if (failure === "" && this.#lastError !== "") this.#options.log(`service ${this.service}: ${this.place} is well again`);
+    if (note !== "" && note !== this.#lastNote) this.#options.log(`service ${this.service}: ${note}`);
+    this.#lastError = failure;
+    this.#lastNote = note;
     this.#isConfirmed = true;
     this.#take(endpoints);
     this.#wasTried();
@@ -153,6 +158,8 @@ export class FollowedService {
     this.#wasTried();
   }
 }
+
+const NO_REMARKS: SourceRemarks = { failure: "", note: "" };
 
 function countUsable(endpoints: readonly EndpointSpec[]): number {
   return endpoints.reduce((count, { weight }) => count + (weight > 0 ? 1 : 0), 0);

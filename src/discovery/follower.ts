@@ -4,13 +4,14 @@
  */
 import type { EndpointSpec } from "../engine/model/snapshot.js";
 import { backoffMs } from "./poller.js";
-import type { Source, SourceSink } from "./source.js";
+import type { Source, SourceRemarks, SourceSink } from "./source.js";
 
 /**
  * One conversation: `found` takes the complete set, each time it may have changed or was confirmed. Rejects with a message fit for
  * logs when it breaks off; a promise that resolves is a conversation that ended as planned, and the next begins at once.
  */
-export type Follow = (found: (endpoints: readonly EndpointSpec[]) => void, stop: AbortSignal) => Promise<void>;
+export type Follow = (found: Found, stop: AbortSignal) => Promise<void>;
+export type Found = (endpoints: readonly EndpointSpec[], remarks?: SourceRemarks) => void;
 
 /** A server that ends every conversation at once, without an error, is not asked more often than this. */
 const MIN_PAUSE_MS = 1_000;
@@ -44,7 +45,7 @@ class Follower implements Source {
     const { signal } = this.#stop;
     const startedAt = performance.now();
     try {
-      await this.#follow((endpoints) => this.#found(endpoints), signal);
+      await this.#follow((endpoints, remarks) => this.#found(endpoints, remarks), signal);
       if (!signal.aborted) this.#plan(Math.max(0, MIN_PAUSE_MS - (performance.now() - startedAt)));
     } catch (error) {
       if (signal.aborted) return;
@@ -54,11 +55,11 @@ class Follower implements Source {
     }
   }
 
-  #found(endpoints: readonly EndpointSpec[]): void {
+  #found(endpoints: readonly EndpointSpec[], remarks?: SourceRemarks): void {
     if (this.#stop.signal.aborted) return;
     this.#failures = 0;
     this.#sink.planned(0);
-    this.#sink.found(endpoints);
+    this.#sink.found(endpoints, false, remarks);
   }
 
   #plan(delayMs: number): void {

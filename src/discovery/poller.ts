@@ -1,11 +1,12 @@
 /** A source that has to be asked again and again: after each answer at the time that it names, after failures ever more rarely. */
 import type { EndpointSpec } from "../engine/model/snapshot.js";
-import type { Source, SourceSink } from "./source.js";
+import type { Source, SourceRemarks, SourceSink } from "./source.js";
 
 export interface PollAnswer {
   readonly endpoints: readonly EndpointSpec[];
   /** The answer holds for so long. */
   readonly refreshMs: number;
+  readonly remarks?: SourceRemarks;
 }
 
 /** Rejects when there is no answer; `stop` ends the question. */
@@ -48,10 +49,10 @@ class Poller implements Source {
 
   async #poll(): Promise<void> {
     try {
-      const { endpoints, refreshMs } = await this.#ask(this.#stop.signal);
+      const { endpoints, refreshMs, remarks } = await this.#ask(this.#stop.signal);
       if (this.#stop.signal.aborted) return;
       this.#failures = 0;
-      this.#sink.found(endpoints);
+      this.#sink.found(endpoints, false, remarks);
       this.#plan(refreshMs * (1 + JITTER * Math.random()));
     } catch (error) {
       if (this.#stop.signal.aborted) return;

@@ -2,8 +2,10 @@
 import { parseDuration } from "../../engine/model/units.js";
 import type { DocumentPath } from "../problems.js";
 import { SOURCE_KINDS } from "../schema/endpoints.js";
+import { checkConsulSource } from "./check-consul-source.js";
 import type { CheckContext, DocumentDraft } from "./check-document.js";
 import { checkRepeats } from "./check-listeners.js";
+import { checkNacosSource } from "./check-nacos-source.js";
 
 type EndpointsDraft = NonNullable<NonNullable<NonNullable<DocumentDraft["services"]>[number]>["endpoints"]>;
 
@@ -21,6 +23,8 @@ export function checkEndpoints(endpoints: EndpointsDraft | undefined, at: Docume
   }
   checkStatic(endpoints?.static ?? [], [...at, "static"], context);
   if (endpoints?.dns !== undefined) checkDns(endpoints.dns, [...at, "dns"], context);
+  if (endpoints?.consul !== undefined) checkConsulSource(endpoints.consul, [...at, "consul"], context);
+  if (endpoints?.nacos !== undefined) checkNacosSource(endpoints.nacos, [...at, "nacos"], context);
 }
 
 function checkStatic(endpoints: NonNullable<EndpointsDraft["static"]>, at: DocumentPath, { checker }: CheckContext): void {

@@ -1,5 +1,6 @@
 /** Servers that sources ask: URLs that are different ones, TLS that has an effect, files that can be read. */
 import type { DocumentPath } from "../problems.js";
+import { isLoopback } from "../schema/addresses.js";
 import { checkCertificate } from "./check-certificate.js";
 import type { CheckContext } from "./check-document.js";
 import { checkRepeats } from "./check-listeners.js";
@@ -33,4 +34,12 @@ export function checkSourceServer({ urls, tls }: SourceServerDraft, at: Document
   if (tls?.insecureSkipVerify === true) {
     checker.warn([...tlsAt, "insecureSkipVerify"], "certificates are not verified: anyone in between can lead requests anywhere");
   }
+}
+
+/** @param at of what is shown to the servers */
+export function warnOnPlainSecret({ urls }: SourceServerDraft, at: DocumentPath, { checker }: CheckContext): void {
+  const isPlain = (url: string): boolean =>
+    /^http:/i.test(url) && URL.canParse(url) && !isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ""));
+  if (urls?.some((url) => url !== undefined && isPlain(url)) !== true) return;
+  checker.warn(at, "is sent without TLS: whoever is in between can read it", "write https://, or ask an agent on this machine");
 }

@@ -15,6 +15,17 @@ export function checkToken(path: DocumentPath, value: TextValue | undefined, con
   return token;
 }
 
+/** As checkToken; any line of text, however short. */
+export function checkPassword(path: DocumentPath, value: TextValue | undefined, context: CheckContext): string | null {
+  const password = readToken(path, value, context);
+  if (password === null) return null;
+  if (password === "") context.checker.error(path, "must not be empty");
+  else if (password.length > 1024) context.checker.error(path, "is longer than 1,024 characters");
+  else if (/[\u0000-\u001f\u007f]/.test(password)) context.checker.error(path, "must not hold line breaks or other control characters");
+  context.materials.setText(path, password);
+  return password;
+}
+
 function readToken(path: DocumentPath, value: TextValue | undefined, context: CheckContext): string | null {
   if (value === undefined) return null;
   if (typeof value === "string") return value;

@@ -1,6 +1,9 @@
 /** `endpoints` of a service: exactly one source of them. */
 import { z } from "zod";
 import { isDnsName, parseAddress } from "./addresses.js";
+import { consulSource } from "./consul-source.js";
+import { nacosSource } from "./nacos-source.js";
+import { minimumEndpoints } from "./source-guards.js";
 import { endpointAddress, filePath, name, positiveDuration, text, weight } from "./values.js";
 
 export const endpointSchema = z.strictObject({
@@ -20,17 +23,6 @@ export const endpointSchema = z.strictObject({
 
 /** What an endpoint file holds: the list itself. */
 export const endpointListSchema = z.array(endpointSchema).max(10_000);
-
-const minimumEndpoints = () =>
-  z
-    .int()
-    .min(0)
-    .max(10_000)
-    .default(1)
-    .describe(
-      "Fewer endpoints than this (that take traffic) do not replace more: the last ones stay in use, and the source counts as failing. 0: the " +
-        "source may empty the service.",
-    );
 
 const file = z.strictObject({
   path: filePath().describe(
@@ -69,9 +61,11 @@ export const endpointsSchema = z.strictObject({
   file: file.optional().describe("Endpoints from a file that others write."),
   dns: dns.optional().describe("Endpoints from DNS."),
   registry: registry.optional().describe("Endpoints that register themselves with this gateway; needs the block registry."),
+  consul: consulSource.optional().describe("Endpoints from Consul."),
+  nacos: nacosSource.optional().describe("Endpoints from Nacos."),
 });
 
-export const SOURCE_KINDS = ["static", "file", "dns", "registry"] as const;
+export const SOURCE_KINDS = ["static", "file", "dns", "registry", "consul", "nacos"] as const;
 
 export type Endpoints = z.output<typeof endpointsSchema>;
 export type Endpoint = z.output<typeof endpointSchema>;

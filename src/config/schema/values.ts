@@ -163,6 +163,14 @@ export const httpUrl = () =>
     return url.username === "" && url.password === "" ? null : { message: "must not hold a user name or password" };
   });
 
+/** Names in other systems, which have rules of their own: not empty, and one line. */
+export const lineOfText = (maxLength: number) =>
+  text((value) => {
+    if (value === "") return { message: "must not be empty" };
+    if (value.length > maxLength) return { message: `must be at most ${maxLength} characters` };
+    return /[\u0000-\u001f\u007f]/.test(value) ? { message: "must not hold control characters" } : null;
+  });
+
 /** A path in the file system; relative ones start at the YAML file. */
 export const filePath = () =>
   text((value) => {

@@ -1,7 +1,13 @@
 /** Where the endpoints of a service come from. A static list is part of the snapshot; all others are followed by the primary. */
 import type { EndpointSpec } from "./snapshot.js";
 
-export type EndpointSourceSpec = StaticSourceSpec | FileSourceSpec | DnsSourceSpec | RegistrySourceSpec;
+export type EndpointSourceSpec =
+  | StaticSourceSpec
+  | FileSourceSpec
+  | DnsSourceSpec
+  | RegistrySourceSpec
+  | ConsulSourceSpec
+  | NacosSourceSpec;
 
 /** What is found at run time. */
 export type DynamicSourceSpec = Exclude<EndpointSourceSpec, StaticSourceSpec>;
@@ -42,6 +48,57 @@ export interface RegistrySourceSpec extends SourceGuards {
   readonly service: string;
 }
 
+export interface ConsulSourceSpec extends SourceGuards, SourceServersSpec {
+  readonly type: "consul";
+  readonly service: string;
+  /** The first is asked first, the others stand in for it; empty: the one of the server that is asked. */
+  readonly datacenters: readonly string[];
+  /** An instance has all of them. */
+  readonly tags: readonly string[];
+  /** An expression of Consul; "": none. */
+  readonly filter: string;
+  /** "": that of the token. */
+  readonly namespace: string;
+  readonly partition: string;
+  /** Else those with warnings take traffic too. */
+  readonly isPassingOnly: boolean;
+  /** Key of Meta that tells a zone. */
+  readonly zoneKey: string;
+  /** Secret; "": none. */
+  readonly token: string;
+  readonly consistency: "default" | "consistent" | "stale";
+  /** How long a server may hold back its answer when there is no news. */
+  readonly waitMs: number;
+  /** Of a question that is answered at once; beyond `waitMs`, of others. */
+  readonly timeoutMs: number;
+}
+
+export type NacosApi = "v1" | "v2" | "v3";
+
+export interface NacosSourceSpec extends SourceGuards, SourceServersSpec {
+  readonly type: "nacos";
+  readonly api: NacosApi;
+  readonly service: string;
+  readonly group: string;
+  /** Its id; "": public. */
+  readonly namespace: string;
+  /** Empty: all of them. */
+  readonly clusters: readonly string[];
+  /** Key of the metadata that tells a zone; "": the name of the cluster does. */
+  readonly zoneKey: string;
+  /** "": no login. */
+  readonly username: string;
+  /** Secret. */
+  readonly password: string;
+  /** Secret; instead of a login. "": none. */
+  readonly accessToken: string;
+  /** Bounds of how long an answer is used, whatever `cacheMillis` says. */
+  readonly minRefreshMs: number;
+  readonly maxRefreshMs: number;
+  /** Of one question to one server. */
+  readonly timeoutMs: number;
+}
+
 /** Servers that know endpoints, asked in this order. */
 export interface SourceServersSpec {
   /** Never empty; without user and password, and without a slash at their ends. */
@@ -78,7 +135,21 @@ export function placeOfSource(source: EndpointSourceSpec): string {
       return `dns ${source.record} ${source.name} ${source.port}`;
     case "registry":
       return `registry ${source.service}`;
+    case "consul":
+      return `consul ${source.service}${placeOfConsul(source)}`;
+    case "nacos":
+      return `nacos ${source.namespace || "public"} ${source.group} ${source.service}${listed("clusters", source.clusters)}`;
   }
+}
+
+/** Servers are not part of it: they know the same. */
+function placeOfConsul({ datacenters, tags, filter, namespace, partition }: ConsulSourceSpec): string {
+  const lists = listed("datacenters", datacenters) + listed("tags", tags);
+  return lists + listed("filter", [filter]) + listed("namespace", [namespace]) + listed("partition", [partition]);
+}
+
+function listed(name: string, values: readonly string[]): string {
+  return values.join("") === "" ? "" : ` ${name}=${values.map(encodeURIComponent).join(",")}`;
 }
 
 /** What the snapshot itself says; what sources find is elsewhere. */
