@@ -27,7 +27,7 @@ const NOT_UNDERSTOOD = "answered with something that is not a list of instances"
 export function readInstances(answer: unknown, rules: InstanceRules): Instances {
   const content = rules.api === "v1" ? answer : unwrap(answer);
   const about = fieldsOf(content) ?? {};
-  const hosts = Array.isArray(content) ? content : about["hosts"];
+  const hosts = rules.api === "v3" && Array.isArray(content) ? content : about["hosts"];
   if (!Array.isArray(hosts)) throw new Error(NOT_UNDERSTOOD);
   const leftOut = new LeftOut();
   const endpoints: EndpointSpec[] = [];
