@@ -3,7 +3,7 @@
  * fails keeps what it said last, and the whole counts as failing; the other parts go on being taken over at once.
  */
 import type { EndpointSpec } from "../engine/model/snapshot.js";
-import type { SourceSink } from "./source.js";
+import { joinNotes, type SourceSink } from "./source.js";
 
 interface Part {
   endpoints: readonly EndpointSpec[] | null;
@@ -57,5 +57,5 @@ function unite(parts: readonly Part[]): EndpointSpec[] {
 }
 
 function joined(texts: readonly string[]): string {
-  return [...new Set(texts.filter((text) => text !== ""))].join("; ");
+  return joinNotes(...new Set(texts));
 }

@@ -28,5 +28,9 @@ export interface SourceRemarks {
   readonly note: string;
 }
 
+export function joinNotes(...notes: readonly string[]): string {
+  return notes.filter((note) => note !== "").join("; ");
+}
+
 /** More than this is another list than one of endpoints. */
 export const MAX_ENDPOINTS = 10_000;

@@ -7,6 +7,7 @@ import type { ConsulSourceSpec } from "../../engine/model/endpoint-source.js";
 import type { Follow } from "../follower.js";
 import { askHttp, type HttpAnswer, parseJson } from "../http/ask-http.js";
 import { reasonOf, ServersInTurn } from "../http/servers-in-turn.js";
+import { joinNotes } from "../source.js";
 import { FIRST_INDEX, nextIndex, nextPauseMs, readIndex, SHORTEST_PAUSE_MS } from "./blocking.js";
 import { readInstances } from "./read-instances.js";
 
@@ -35,7 +36,7 @@ export function followHealth(spec: ConsulSourceSpec, question: HealthQuestion): 
     let index = nextIndex(FIRST_INDEX, answer.index);
     let pauseMs = SHORTEST_PAUSE_MS;
     for (;;) {
-      found(answer.endpoints, { failure: "", note: answer.note });
+      found(answer.endpoints, { failure: "", note: joinNotes(answer.note, servers.note) });
       await pause(pauseMs, undefined, { signal: stop, ref: false });
       const askedAt = performance.now();
       try {
@@ -99,7 +100,7 @@ function readAnswer({ status, headers, text }: HttpAnswer, spec: ConsulSourceSpe
   const isFiltered = headers["x-consul-results-filtered-by-acls"] === "true";
   if (isFiltered && endpoints.length === 0) throw new Error("its token may not see the instances: it needs service:read and node:read");
   const filtered = isFiltered ? "the token may not see all instances in Consul" : "";
-  return { index, endpoints, note: [note, filtered].filter((part) => part !== "").join("; ") };
+  return { index, endpoints, note: joinNotes(note, filtered) };
 }
 
 function meaningOf(status: number, { token }: ConsulSourceSpec): string {

@@ -6,6 +6,7 @@ export type AskServer<Answer> = (url: string) => Promise<Answer>;
 export class ServersInTurn {
   readonly #urls: readonly string[];
   #position = 0;
+  #passedOver = "";
 
   constructor(urls: readonly string[]) {
     this.#urls = urls;
@@ -13,6 +14,11 @@ export class ServersInTurn {
 
   get current(): string {
     return this.#urls[this.#position] as string;
+  }
+
+  /** Why others were passed over for the last answer; "" when none was. */
+  get note(): string {
+    return this.#passedOver === "" ? "" : `${this.current} is asked instead of others (${this.#passedOver})`;
   }
 
   /** Another one shall be asked next. */
@@ -25,7 +31,9 @@ export class ServersInTurn {
     const reasons: string[] = [];
     while (reasons.length < this.#urls.length) {
       try {
-        return await ask(this.current);
+        const answer = await ask(this.current);
+        this.#passedOver = reasons.join("; ");
+        return answer;
       } catch (error) {
         if (stop.aborted) throw error;
         reasons.push(`${this.current}: ${reasonOf(error)}`);

@@ -3,7 +3,7 @@ import type { NacosSourceSpec } from "../../engine/model/endpoint-source.js";
 import { askHttp, type HttpAnswer, parseJson } from "../http/ask-http.js";
 import { reasonOf, ServersInTurn } from "../http/servers-in-turn.js";
 import { createPoller, type PollAnswer } from "../poller.js";
-import type { Source, SourceSink } from "../source.js";
+import { joinNotes, type Source, type SourceSink } from "../source.js";
 import { NacosAccess } from "./access.js";
 import { listUrl } from "./paths.js";
 import { readInstances } from "./read-instances.js";
@@ -16,7 +16,8 @@ export function createNacosSource(spec: NacosSourceSpec, sink: SourceSink): Sour
   const access = new NacosAccess(spec);
   async function ask(stop: AbortSignal): Promise<PollAnswer> {
     try {
-      return await servers.ask(async (url) => readAnswer(await askAs(access, { url, spec, stop }), spec), stop);
+      const { note, ...answer } = await servers.ask(async (url) => readAnswer(await askAs(access, { url, spec, stop }), spec), stop);
+      return { ...answer, remarks: { failure: "", note: joinNotes(note, servers.note) } };
     } catch (error) {
       throw new Error(`Nacos cannot tell ${spec.service} (${reasonOf(error)})`, { cause: error });
     }
@@ -65,13 +66,13 @@ function parametersOf({ service, group, namespace, clusters }: NacosSourceSpec):
   return new URLSearchParams(Object.entries(named).filter(([, value]) => value !== ""));
 }
 
-function readAnswer({ status, text }: HttpAnswer, spec: NacosSourceSpec): PollAnswer {
+function readAnswer({ status, text }: HttpAnswer, spec: NacosSourceSpec) {
   if (status !== 200) throw new Error(meaningOf(status, spec));
   const { endpoints, note, cacheMs } = readInstances(parseJson(text), spec);
   return {
     endpoints,
     refreshMs: Math.min(Math.max(cacheMs ?? spec.maxRefreshMs, spec.minRefreshMs), spec.maxRefreshMs),
-    remarks: { failure: "", note },
+    note,
   };
 }
 

@@ -6,6 +6,7 @@
 import type { NacosApi } from "../../engine/model/endpoint-source.js";
 import type { EndpointSpec } from "../../engine/model/snapshot.js";
 import { fieldsOf, LeftOut, readHost, readPort, sortEndpoints, sortLabels, textsOf } from "../instance-facts.js";
+import { joinNotes } from "../source.js";
 
 export interface InstanceRules {
   readonly api: NacosApi;
@@ -40,7 +41,7 @@ export function readInstances(answer: unknown, rules: InstanceRules): Instances 
   return {
     endpoints: sortEndpoints(endpoints),
     cacheMs: isPositive(about["cacheMillis"]) ? about["cacheMillis"] : null,
-    note: [leftOut.note("instances in Nacos"), protection].filter((part) => part !== "").join("; "),
+    note: joinNotes(leftOut.note("instances in Nacos"), protection),
   };
 }
 

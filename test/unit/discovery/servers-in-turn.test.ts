@@ -19,8 +19,10 @@ it("a server is asked for as long as it answers, then the next", async () => {
   const failing = new Set(["a"]);
   const { asked, ask } = asking(failing);
   assert.equal(await servers.ask(ask, NEVER), "b");
+  assert.equal(servers.note, "b is asked instead of others (a: a is down)");
   failing.clear();
   assert.equal(await servers.ask(ask, NEVER), "b");
+  assert.equal(servers.note, "");
   servers.skip();
   assert.equal(await servers.ask(ask, NEVER), "c");
   assert.deepEqual(asked, ["a", "b", "b", "c"]);
