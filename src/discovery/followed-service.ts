@@ -62,7 +62,7 @@ export class FollowedService {
   #nextTryAtMs = 0;
   #failures = 0;
   #lastError = "";
-  #lastNote = "";
+  readonly #notes = new NoteLog();
 
   constructor(options: FollowedServiceOptions) {
     this.service = options.service;
@@ -112,13 +112,12 @@ export class FollowedService {
 
   #found(endpoints: readonly EndpointSpec[], { failure, note }: SourceRemarks): void {
     if (this.#isStopped) return;
+    if (this.#notes.isNews(note, performance.now())) this.#options.log(`service ${this.service}: ${note}`);
     const objection = this.#objection(endpoints);
     if (objection !== null) return this.#failed(objection);
     if (failure !== "" && failure !== this.#lastError) this.#options.log(`service ${this.service}: ${failure}`);
     if (failure === "" && this.#lastError !== "") this.#options.log(`service ${this.service}: ${this.place} is well again`);
-    if (note !== "" && note !== this.#lastNote) this.#options.log(`service ${this.service}: ${note}`);
     this.#lastError = failure;
-    this.#lastNote = note;
     this.#isConfirmed = true;
     this.#take(endpoints);
     this.#wasTried();
@@ -156,6 +155,24 @@ export class FollowedService {
     if (message !== this.#lastError) this.#options.log(`service ${this.service}: ${message}; ${consequence}`);
     this.#lastError = message;
     this.#wasTried();
+  }
+}
+
+/** A note that comes and goes is not logged each time. */
+const NOTE_AGAIN_MS = 600_000;
+
+class NoteLog {
+  #last = "";
+  #logged = "";
+  #loggedAt = 0;
+
+  isNews(note: string, now: number): boolean {
+    const isSame = note === this.#last;
+    this.#last = note;
+    if (note === "" || isSame || (note === this.#logged && now - this.#loggedAt < NOTE_AGAIN_MS)) return false;
+    this.#logged = note;
+    this.#loggedAt = now;
+    return true;
   }
 }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { selfSigned } from "../support/certificates.js";
 import { fetchOnce } from "../support/client.js";
 import { type Consul, type ConsulInstance, startConsul } from "../support/consul.js";
 import { CONFIG_NAME, eventually, type Gateway, startGateway } from "../support/gateway.js";
@@ -28,6 +29,7 @@ describe("endpoints from Consul (a stand-in: Consul itself cannot run here)", ()
   let port = 0;
   let consul: Consul;
   let second: Consul;
+  let secure: Consul;
   let gateway: Gateway;
 
   before(async () => {
@@ -35,15 +37,20 @@ describe("endpoints from Consul (a stand-in: Consul itself cannot run here)", ()
     port = (upstreams[0] as AddressedUpstream).port;
     consul = await startConsul({ tokens: [TOKEN], datacenters: ["dc1", "dc2"] });
     second = await startConsul();
-    for (const one of [consul, second]) one.set("app", instances("127.0.0.1"));
+    const [server, client] = [selfSigned("consul.test"), selfSigned("gateway.test")];
+    secure = await startConsul({ tls: { ...server, ca: client.cert, requestCert: true, rejectUnauthorized: true } });
+    for (const one of [consul, second, secure]) one.set("app", instances("127.0.0.1"));
     consul.set("far", instances("127.0.0.1"), "dc1");
     consul.set("far", instances("127.0.0.2"), "dc2");
-    gateway = await startGateway(configuration(TOKEN), { files: { token: `${TOKEN}\n` } });
+    gateway = await startGateway(configuration(TOKEN), {
+      files: { token: `${TOKEN}\n`, "ca.pem": server.cert, "cert.pem": client.cert, "key.pem": client.key },
+    });
   });
   after(async () => {
     await gateway?.stop();
     await consul?.close();
     await second?.close();
+    await secure?.close();
     for (const upstream of upstreams) await upstream.close();
   });
   beforeEach(async () => {
@@ -64,12 +71,14 @@ describe("endpoints from Consul (a stand-in: Consul itself cannot run here)", ()
     return `
 listeners: [{ name: plain, bind: "127.0.0.1:0", protocol: http }]
 routes:
-${["app", "two", "far", "denied", "nobody"].map(route).join("\n")}
+${["app", "two", "far", "denied", "nobody", "secure", "strange"].map(route).join("\n")}
 services:
 ${service("app", `urls: ["${consul.url}"], token: { file: token }`)}
-${service("two", `urls: ["${second.url}", "${consul.url}"], service: app`)}
+${service("two", `urls: ["${second.url}", "${consul.url}"], service: app, token: ${TOKEN}`)}
 ${service("far", `urls: ["${consul.url}"], datacenters: [dc1, dc2], token: ${TOKEN}`)}
 ${service("denied", `urls: ["${consul.url}"], service: app, token: ${wrongOrRight === TOKEN ? WRONG_TOKEN : TOKEN}`)}
+${service("secure", `urls: ["${secure.url}"], service: app, tls: { ca: ca.pem, serverName: consul.test, certificate: { cert: cert.pem, key: key.pem } }`)}
+${service("strange", `urls: ["${secure.url}"], service: app`)}
 ${service("nobody", `urls: ["${consul.url}"], minimumEndpoints: 0, token: ${TOKEN}`)}
 admin: { bind: "127.0.0.1:0" }
 telemetry: { accessLog: { path: "off" } }
@@ -113,6 +122,12 @@ workers: 1
       assert.ok(!text.includes(TOKEN), text.slice(0, 200));
       assert.ok(!text.includes(WRONG_TOKEN), text.slice(0, 200));
     }
+  });
+
+  it("come over TLS from servers whose certificate is trusted, and from no others", async () => {
+    await eventually(async () => (await served("secure")) === "127.0.0.1", "an instance");
+    await eventually(async () => /certificate/.test((await source("strange")).lastError), "the refusal");
+    assert.equal(await served("strange"), "503");
   });
 
   it("change within a second, without a failed request", async () => {
@@ -168,7 +183,7 @@ workers: 1
     consul.set("app", []);
     await eventually(async () => /names 0 endpoints/.test((await source("app")).lastError), "the refusal");
     assert.equal(await served("app"), "127.0.0.1");
-    assert.equal((await source("nobody")).status, "ready");
+    await eventually(async () => (await source("nobody")).status === "ready", "the other source");
     consul.set("nobody", instances("127.0.0.2"));
     await eventually(async () => (await served("nobody")) === "127.0.0.2", "the first instance");
     consul.set("nobody", []);
@@ -176,13 +191,13 @@ workers: 1
   });
 
   it("come from the next server when one dies", async () => {
-    await eventually(async () => (await served("two")) === "127.0.0.1", "the first server");
+    second.set("app", instances("127.0.0.2"));
+    await eventually(async () => (await served("two")) === "127.0.0.2", "the first server");
     await second.die();
-    // The other one wants a token and shows nothing to those without.
-    await eventually(async () => /names 0 endpoints/.test((await source("two")).lastError), "the answer of the other");
-    assert.equal(await served("two"), "127.0.0.1");
+    await eventually(async () => (await served("two")) === "127.0.0.1", "the second server");
+    assert.equal((await source("two")).status, "ready");
+    assert.ok(gateway.stderr().includes(`${consul.url} answers, after ${second.url}: `), gateway.stderr());
     await second.listen();
-    assert.match(gateway.stderr(), new RegExp(`Consul cannot tell app \\(${second.url}: `));
   });
 
   it("of another datacentre stand in for those of the first", async () => {

@@ -3,6 +3,7 @@
  * datacentres as documented, and ways to break it. Binds a free port of 127.0.0.1.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServerOptions } from "node:https";
 import { type MoodyServer, refuse, startMoodyServer } from "./moody-server.js";
 
 export interface ConsulInstance {
@@ -39,6 +40,7 @@ export interface ConsulOptions {
   readonly tokens?: readonly string[];
   /** Its own is dc1; others it knows. */
   readonly datacenters?: readonly string[];
+  readonly tls?: ServerOptions;
 }
 
 interface Service {
@@ -131,7 +133,7 @@ export async function startConsul(options: ConsulOptions = {}): Promise<Consul> 
     }
   }
 
-  const { server, respond } = await startMoodyServer(answer);
+  const { server, respond } = await startMoodyServer(answer, options.tls);
   return {
     ...server,
     questions,

@@ -1,5 +1,6 @@
 /** An HTTP server that stand-ins are made of: it can be stuck, answer anything, die and come back on its port. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createSecureServer, type ServerOptions } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 
 /** How it answers: well, not at all (connections are accepted all the same), or with this. */
@@ -16,8 +17,14 @@ export interface MoodyServer {
 
 export type Answering = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** @param answer called while it is well. Binds a free port of 127.0.0.1 */
-export async function startMoodyServer(answer: Answering): Promise<{ server: MoodyServer; respond: Answering }> {
+/**
+ * @param answer called while it is well
+ * @param tls null: none. Binds a free port of 127.0.0.1
+ */
+export async function startMoodyServer(
+  answer: Answering,
+  tls: ServerOptions | null = null,
+): Promise<{ server: MoodyServer; respond: Answering }> {
   const sockets = new Set<Socket>();
   let mood: Mood = "well";
   const respond: Answering = (request, response) => {
@@ -25,7 +32,7 @@ export async function startMoodyServer(answer: Answering): Promise<{ server: Moo
     if (mood === "well") answer(request, response);
     else response.writeHead(mood.status, mood.headers).end(mood.body);
   };
-  const server = createServer(respond);
+  const server = tls === null ? createServer(respond) : createSecureServer(tls, respond);
   server.on("connection", (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
@@ -39,7 +46,7 @@ export async function startMoodyServer(answer: Answering): Promise<{ server: Moo
   await listen(0);
   const { port } = server.address() as AddressInfo;
   const control: MoodyServer = {
-    url: `http://127.0.0.1:${port}`,
+    url: `${tls === null ? "http" : "https"}://127.0.0.1:${port}`,
     mood(changed) {
       mood = changed;
     },

@@ -168,6 +168,7 @@ export const lineOfText = (maxLength: number) =>
   text((value) => {
     if (value === "") return { message: "must not be empty" };
     if (value.length > maxLength) return { message: `must be at most ${maxLength} characters` };
+    if (/\p{Surrogate}/u.test(value)) return { message: "must be valid Unicode" };
     return /[\u0000-\u001f\u007f]/.test(value) ? { message: "must not hold control characters" } : null;
   });
 

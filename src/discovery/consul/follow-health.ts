@@ -1,12 +1,12 @@
 /**
  * A conversation with Consul's health API: a first question that is answered at once, then one after another that is held back
- * until there is news (a blocking query). Ends when the server fails; the next conversation is with the next server.
+ * until there is news (a blocking query). A server that breaks off is followed by the next; it ends when none answers.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import type { ConsulSourceSpec } from "../../engine/model/endpoint-source.js";
 import type { Follow } from "../follower.js";
 import { askHttp, type HttpAnswer, parseJson } from "../http/ask-http.js";
-import { reasonOf, ServersInTurn } from "../http/servers-in-turn.js";
+import { ServersInTurn } from "../http/servers-in-turn.js";
 import { joinNotes } from "../source.js";
 import { FIRST_INDEX, nextIndex, nextPauseMs, readIndex, SHORTEST_PAUSE_MS } from "./blocking.js";
 import { readInstances } from "./read-instances.js";
@@ -24,15 +24,17 @@ const MAX_BYTES = 32 * 1024 * 1024;
 export function followHealth(spec: ConsulSourceSpec, question: HealthQuestion): Follow {
   const servers = new ServersInTurn(spec.urls);
   const where = question.datacenter === "" ? "" : ` in ${question.datacenter}`;
-  const failure = (reason: string): Error => new Error(`Consul cannot tell ${spec.service}${where} (${reason})`);
 
   return async (found, stop) => {
     const ask = (url: string, index: bigint) => askHealth(url, index, { spec, question, stop });
-    let answer = await servers
-      .ask((url) => ask(url, FIRST_INDEX), stop)
-      .catch((error: unknown) => {
-        throw failure(reasonOf(error));
-      });
+    const askAnew = async () => {
+      try {
+        return await servers.ask((url) => ask(url, FIRST_INDEX), stop);
+      } catch (error) {
+        throw new Error(`Consul cannot tell ${spec.service}${where} (${(error as Error).message})`, { cause: error });
+      }
+    };
+    let answer = await askAnew();
     let index = nextIndex(FIRST_INDEX, answer.index);
     let pauseMs = SHORTEST_PAUSE_MS;
     for (;;) {
@@ -41,12 +43,14 @@ export function followHealth(spec: ConsulSourceSpec, question: HealthQuestion): 
       const askedAt = performance.now();
       try {
         answer = await ask(servers.current, index);
+        servers.answered();
+        index = nextIndex(index, answer.index);
       } catch (error) {
-        const reason = `${servers.current}: ${reasonOf(error)}`;
-        servers.skip();
-        throw failure(reason);
+        if (stop.aborted) throw error;
+        servers.passOver(error);
+        answer = await askAnew();
+        index = nextIndex(FIRST_INDEX, answer.index);
       }
-      index = nextIndex(index, answer.index);
       pauseMs = nextPauseMs(pauseMs, performance.now() - askedAt);
     }
   };

@@ -6,7 +6,9 @@ export type AskServer<Answer> = (url: string) => Promise<Answer>;
 export class ServersInTurn {
   readonly #urls: readonly string[];
   #position = 0;
-  #passedOver = "";
+  /** Of those that failed since the last answer. */
+  #reasons: string[] = [];
+  #note = "";
 
   constructor(urls: readonly string[]) {
     this.#urls = urls;
@@ -18,35 +20,45 @@ export class ServersInTurn {
 
   /** Why others were passed over for the last answer; "" when none was. */
   get note(): string {
-    return this.#passedOver === "" ? "" : `${this.current} is asked instead of others (${this.#passedOver})`;
+    return this.#note;
   }
 
-  /** Another one shall be asked next. */
-  skip(): void {
+  /** The current one has failed; another one shall be asked next. */
+  passOver(error: unknown): void {
+    this.#reasons.push(`${this.current}: ${reasonOf(error)}`);
     this.#position = (this.#position + 1) % this.#urls.length;
   }
 
   /** Each at most once. Rejects with the reasons of all, or as soon as `stop` says so. */
   async ask<Answer>(ask: AskServer<Answer>, stop: AbortSignal): Promise<Answer> {
-    const reasons: string[] = [];
-    while (reasons.length < this.#urls.length) {
+    for (let i = 0; i < this.#urls.length; i++) {
       try {
         const answer = await ask(this.current);
-        this.#passedOver = reasons.join("; ");
+        this.answered();
         return answer;
       } catch (error) {
         if (stop.aborted) throw error;
-        reasons.push(`${this.current}: ${reasonOf(error)}`);
-        this.skip();
+        this.passOver(error);
       }
     }
-    // In the same order whichever was asked first: the same trouble is the same message.
-    throw new Error(reasons.sort().join("; "));
+    // The last ones of each, in the same order whichever was asked first: the same trouble is the same message.
+    const message = this.#reasons.slice(-this.#urls.length).sort().join("; ");
+    this.#reasons = [];
+    throw new Error(message);
+  }
+
+  /** The current one has. */
+  answered(): void {
+    this.#note = this.#reasons.length === 0 ? "" : `${this.current} answers, after ${this.#reasons.join("; ")}`;
+    this.#reasons = [];
   }
 }
 
-/** A connect to a name with several addresses fails with a list of reasons and no message. */
+/** Certificates that do not fit are quoted in messages, whatever they hold. */
+const MAX_REASON = 300;
+
+/** One line. A connect to a name with several addresses fails with a list of reasons and no message. */
 export function reasonOf(error: unknown): string {
   const { message, code } = error as NodeJS.ErrnoException;
-  return message || code || "unknown error";
+  return (message || code || "unknown error").replace(/\s+/g, " ").trim().slice(0, MAX_REASON);
 }

@@ -1,7 +1,7 @@
 /** Endpoints of a service in Nacos, over its open API: asked again and again, for it tells no news over HTTP. */
 import type { NacosSourceSpec } from "../../engine/model/endpoint-source.js";
 import { askHttp, type HttpAnswer, parseJson } from "../http/ask-http.js";
-import { reasonOf, ServersInTurn } from "../http/servers-in-turn.js";
+import { ServersInTurn } from "../http/servers-in-turn.js";
 import { createPoller, type PollAnswer } from "../poller.js";
 import { joinNotes, type Source, type SourceSink } from "../source.js";
 import { NacosAccess } from "./access.js";
@@ -19,7 +19,7 @@ export function createNacosSource(spec: NacosSourceSpec, sink: SourceSink): Sour
       const { note, ...answer } = await servers.ask(async (url) => readAnswer(await askAs(access, { url, spec, stop }), spec), stop);
       return { ...answer, remarks: { failure: "", note: joinNotes(note, servers.note) } };
     } catch (error) {
-      throw new Error(`Nacos cannot tell ${spec.service} (${reasonOf(error)})`, { cause: error });
+      throw new Error(`Nacos cannot tell ${spec.service} (${(error as Error).message})`, { cause: error });
     }
   }
   return createPoller(ask, sink);

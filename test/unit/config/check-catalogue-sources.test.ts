@@ -35,6 +35,7 @@ const REFUSED: readonly (readonly [string, string, RegExp])[] = [
   ["a tag twice", consul(", tags: [a, a]"), /tags\[1\] "a.*" is written twice/],
   ["an empty service", consul(', service: ""'), /consul\.service must not be empty/],
   ["a line break", consul(', filter: "a\\nb"'), /consul\.filter must not hold control characters/],
+  ["half a character", consul(', tags: ["a\\ud800"]'), /tags\[0\] must be valid Unicode/],
   ["a wait that Consul shortens", consul(", wait: 11m"), /consul\.wait must be from 1s to 10m/],
   ["hardly a wait", consul(", wait: 10ms"), /consul\.wait must be from 1s to 10m/],
   ["another consistency", consul(", consistency: best"), /consistency "best" is not one of default, consistent, stale/],
@@ -90,7 +91,10 @@ describe("sources in Consul and Nacos", () => {
     assert.equal(warnings(consul(`, token: ${SECRET}`)), "");
     assert.equal(warnings(document(`consul: { urls: ["http://[::1]:8500"], token: ${SECRET} }`)), "");
     assert.equal(warnings(document(`consul: { urls: ["https://consul.test"], token: ${SECRET} }`)), "");
-    assert.match(warnings(document(`consul: { urls: ["http://consul.test"], token: ${SECRET} }`)), /consul\.token warning: is sent without TLS/);
+    assert.match(
+      warnings(document(`consul: { urls: ["http://consul.test"], token: ${SECRET} }`)),
+      /consul\.token warning: is sent without TLS/,
+    );
     assert.match(
       warnings(document('nacos: { urls: ["http://nacos.test"], username: a, password: b }')),
       /nacos\.password warning: is sent without TLS/,

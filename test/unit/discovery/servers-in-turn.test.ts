@@ -19,12 +19,13 @@ it("a server is asked for as long as it answers, then the next", async () => {
   const failing = new Set(["a"]);
   const { asked, ask } = asking(failing);
   assert.equal(await servers.ask(ask, NEVER), "b");
-  assert.equal(servers.note, "b is asked instead of others (a: a is down)");
+  assert.equal(servers.note, "b answers, after a: a is down");
   failing.clear();
   assert.equal(await servers.ask(ask, NEVER), "b");
   assert.equal(servers.note, "");
-  servers.skip();
+  servers.passOver(new Error("it broke off"));
   assert.equal(await servers.ask(ask, NEVER), "c");
+  assert.equal(servers.note, "c answers, after b: it broke off");
   assert.deepEqual(asked, ["a", "b", "b", "c"]);
 });
 
@@ -33,7 +34,7 @@ it("when all fail the message is the same whichever was asked first", async () =
   const { asked, ask } = asking(new Set(["a", "b"]));
   const message = /^Error: a: a is down; b: b is down$/;
   await assert.rejects(servers.ask(ask, NEVER), message);
-  servers.skip();
+  servers.passOver(new Error("it broke off"));
   await assert.rejects(servers.ask(ask, NEVER), message);
   assert.deepEqual(asked, ["a", "b", "b", "a"]);
 });
@@ -48,4 +49,5 @@ it("a failure without a message has a reason all the same", () => {
   assert.equal(reasonOf(Object.assign(new AggregateError([]), { code: "ECONNREFUSED" })), "ECONNREFUSED");
   assert.equal(reasonOf(new Error("no")), "no");
   assert.equal(reasonOf({}), "unknown error");
+  assert.equal(reasonOf(new Error(`two\nlines ${"x".repeat(1_000)}`)), `two lines ${"x".repeat(290)}`);
 });

@@ -195,6 +195,23 @@ describe("sources", () => {
     assert.equal(hosts(start(service("/a", {}, "catalog")), "catalog"), "");
   });
 
+  it("take over a set of which a part could not be confirmed, and count as failing until all is", () => {
+    const sources = start(service("/a"));
+    sink(0).found([A]);
+    sink(0).found([B], false, { failure: "b is gone", note: "" });
+    sink(0).found([C], false, { failure: "b is gone", note: "" });
+    assert.deepEqual([hosts(sources), status(sources), sources.state()[0]?.lastError], ["3", "stale", "b is gone"]);
+    sink(0).found([C]);
+    assert.equal(status(sources), "ready");
+    assert.deepEqual(log, ["service orders: b is gone", "service orders: file /a is well again"]);
+  });
+
+  it("log what is left out of a set once, and again when it is something else", () => {
+    start(service("/a"));
+    for (const note of ["odd", "odd", "", "odd", "odder", "odd"]) sink(0).found([A], false, { failure: "", note });
+    assert.deepEqual(log, ["service orders: odd", "service orders: odder", "service orders: odd"]);
+  });
+
   it("tell listeners of all services, static ones too, and of those that are gone", () => {
     const heard: string[] = [];
     const sources = start(service("/a"), { ...serviceSpec([A]), name: "catalog" });
