@@ -108,6 +108,8 @@ function send(question: HttpQuestion, signal: AbortSignal): Promise<IncomingMess
     const options: RequestOptions = { agent: false, signal, method, headers: { "user-agent": "windrose", ...headers } };
     const request =
       url.protocol === "https:" ? requestHttps(url, { ...options, ...tlsOptionsOf(question.tls) }) : requestHttp(url, options);
+    // A 101 ends the connection with neither an answer nor an error.
+    request.on("close", () => reject(new Error("closed the connection without an answer")));
     request.on("response", resolve).on("error", reject).end(body);
   });
 }

@@ -57,6 +57,13 @@ describe("a question over HTTP", () => {
     await assert.rejects(askHttp(question(broken), forEver), /aborted|ECONNRESET/);
   });
 
+  it("is over when the server changes to another protocol", async () => {
+    const url = await serve((request) =>
+      request.socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"),
+    );
+    await assert.rejects(askHttp(question(url), forEver), /closed the connection without an answer/);
+  });
+
   it("ends at once when it is stopped", async () => {
     const stop = new AbortController();
     const url = await serve(() => stop.abort());
