@@ -109,8 +109,8 @@ function isWithin(path: string, outer: string): boolean {
 
 /** Certificates and roots are public. Tokens and key sets may be short enough to be guessed from a digest. */
 function isSecretContent(prefix: string, path: string): boolean {
-  // `admin` with `tokens[0].token`: a position may be any.
-  const parts = [prefix, ...path.split(/[.[\]]+/)].map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  // `admin` with `tokens[0].token`, `services[3]` with `endpoints.consul.token`: a position may be any.
+  const parts = `${prefix}.${path}`.split(/[.[\]]+/).map((part) => (/^\d+$/.test(part) ? Number(part) : part));
   return isSecretPath(parts) || path === "jwks";
 }
 

@@ -1,5 +1,6 @@
 /** Consul and Nacos in the document: what is refused, what is warned of, what the source is told, and what is never shown. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { diffDocuments, loadConfig, parseConfig, redactDocument } from "../../../src/config/index.js";
@@ -120,6 +121,19 @@ describe("sources in Consul and Nacos", () => {
     const { endpoints } = result.snapshot.services[0] as ServiceSpec;
     assert.equal(endpoints.type === "consul" && endpoints.token, SECRET);
     assert.ok(!JSON.stringify(redactDocument(result.document)).includes(SECRET));
+  });
+
+  it("tell that the file of a secret holds another one, without a digest that would let it be guessed", (context) => {
+    const directory = temporaryDirectory(context, { "w.yaml": consul(", token: { file: token }"), token: SECRET });
+    const load = () => {
+      const result = loadConfig(join(directory, "w.yaml"), { env: {} });
+      assert.ok(result.ok);
+      return result.document;
+    };
+    const before = load();
+    writeFileSync(join(directory, "token"), OTHER_SECRET);
+    const [change] = diffDocuments(before, load());
+    assert.deepEqual(change?.fields, [{ path: "endpoints.consul.token", before: "[redacted]", after: "[redacted]" }]);
   });
 
   it("tell that a secret has changed, and not what it was", () => {
