@@ -112,8 +112,8 @@ const DOCUMENT_CASES: readonly (readonly [string, string, RegExp])[] = [
   ],
   [
     "a planned source of endpoints",
-    `${MINIMAL}services: [{ name: a, endpoints: { consul: {} } }]`,
-    /services\[0\]\.endpoints\.consul is not available yet/,
+    `${MINIMAL}services: [{ name: a, endpoints: { kubernetes: {} } }]`,
+    /services\[0\]\.endpoints\.kubernetes is not available yet/,
   ],
   [
     "an unknown algorithm",
