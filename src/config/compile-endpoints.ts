@@ -4,7 +4,9 @@ import type { DnsSourceSpec, EndpointSourceSpec } from "../engine/model/endpoint
 import type { EndpointSpec } from "../engine/model/snapshot.js";
 import { parseDuration } from "../engine/model/units.js";
 import { compileConsulSource } from "./compile-consul-source.js";
+import { compileEtcdSource } from "./compile-etcd-source.js";
 import { compileNacosSource } from "./compile-nacos-source.js";
+import { compileZooKeeperSource } from "./compile-zookeeper-source.js";
 import type { Materials } from "./materials.js";
 import type { DocumentPath } from "./problems.js";
 import { type Address, parseAddress } from "./schema/addresses.js";
@@ -19,7 +21,7 @@ export interface CompileSourcesInput {
 
 /** The checks have seen to it that exactly one source is written. */
 export function compileEndpoints(
-  { name, endpoints: written }: Service,
+  { name, protocol, endpoints: written }: Service,
   path: DocumentPath,
   { materials, tree }: CompileSourcesInput,
 ): EndpointSourceSpec {
@@ -34,6 +36,13 @@ export function compileEndpoints(
   }
   if (written.consul !== undefined) return compileConsulSource(name, written.consul, [...path, "consul"], materials);
   if (written.nacos !== undefined) return compileNacosSource(name, written.nacos, [...path, "nacos"], materials);
+  if (written.etcd !== undefined) return compileEtcdSource(written.etcd, [...path, "etcd"], materials);
+  if (written.zookeeper !== undefined) {
+    return compileZooKeeperSource(written.zookeeper, [...path, "zookeeper"], {
+      materials,
+      isTls: protocol === "https" || protocol === "h2",
+    });
+  }
   return { type: "static", endpoints: compileEndpointList(written.static ?? []) };
 }
 

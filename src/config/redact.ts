@@ -35,6 +35,8 @@ const SECRET_PATHS: readonly (readonly (string | number)[])[] = [
   ["services", 0, "endpoints", "consul", "token"],
   ["services", 0, "endpoints", "nacos", "password"],
   ["services", 0, "endpoints", "nacos", "accessToken"],
+  ["services", 0, "endpoints", "etcd", "password"],
+  ["services", 0, "endpoints", "zookeeper", "password"],
   ["providers", "jwt", 0, "jwks", "inline", "keys"],
 ];
 

@@ -2,9 +2,11 @@
 import type { DynamicSourceSpec } from "../engine/model/endpoint-source.js";
 import { createConsulSource } from "./consul/consul-source.js";
 import { createDnsSource } from "./dns-source.js";
+import { createEtcdSource } from "./etcd/etcd-source.js";
 import { createFileSource, type FilePorts } from "./file-source.js";
 import { createNacosSource } from "./nacos/nacos-source.js";
 import type { Source, SourceSink } from "./source.js";
+import { createZooKeeperSource } from "./zookeeper/zookeeper-source.js";
 
 export interface SourcePorts {
   readonly files: FilePorts;
@@ -28,5 +30,9 @@ export function createSource(spec: DynamicSourceSpec, sink: SourceSink, ports: S
       return createConsulSource(spec, sink);
     case "nacos":
       return createNacosSource(spec, sink);
+    case "etcd":
+      return createEtcdSource(spec, sink);
+    case "zookeeper":
+      return createZooKeeperSource(spec, sink);
   }
 }

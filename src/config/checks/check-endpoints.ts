@@ -4,8 +4,10 @@ import type { DocumentPath } from "../problems.js";
 import { SOURCE_KINDS } from "../schema/endpoints.js";
 import { checkConsulSource } from "./check-consul-source.js";
 import type { CheckContext, DocumentDraft } from "./check-document.js";
+import { checkEtcdSource } from "./check-etcd-source.js";
 import { checkRepeats } from "./check-listeners.js";
 import { checkNacosSource } from "./check-nacos-source.js";
+import { checkZooKeeperSource } from "./check-zookeeper-source.js";
 
 type EndpointsDraft = NonNullable<NonNullable<NonNullable<DocumentDraft["services"]>[number]>["endpoints"]>;
 
@@ -25,6 +27,8 @@ export function checkEndpoints(endpoints: EndpointsDraft | undefined, at: Docume
   if (endpoints?.dns !== undefined) checkDns(endpoints.dns, [...at, "dns"], context);
   if (endpoints?.consul !== undefined) checkConsulSource(endpoints.consul, [...at, "consul"], context);
   if (endpoints?.nacos !== undefined) checkNacosSource(endpoints.nacos, [...at, "nacos"], context);
+  if (endpoints?.etcd !== undefined) checkEtcdSource(endpoints.etcd, [...at, "etcd"], context);
+  if (endpoints?.zookeeper !== undefined) checkZooKeeperSource(endpoints.zookeeper, [...at, "zookeeper"], context);
 }
 
 function checkStatic(endpoints: NonNullable<EndpointsDraft["static"]>, at: DocumentPath, { checker }: CheckContext): void {

@@ -26,6 +26,13 @@ export function checkPassword(path: DocumentPath, value: TextValue | undefined, 
   return password;
 }
 
+/** A user and a password, or neither. @param at of what holds both */
+export function checkUser(at: DocumentPath, { checker }: CheckContext): void {
+  const hasUser = checker.isWritten([...at, "username"]);
+  if (hasUser === checker.isWritten([...at, "password"])) return;
+  checker.error(at, hasUser ? "has a username without a password" : "has a password without a username");
+}
+
 function readToken(path: DocumentPath, value: TextValue | undefined, context: CheckContext): string | null {
   if (value === undefined) return null;
   if (typeof value === "string") return value;

@@ -2,9 +2,11 @@
 import { z } from "zod";
 import { isDnsName, parseAddress } from "./addresses.js";
 import { consulSource } from "./consul-source.js";
+import { etcdSource } from "./etcd-source.js";
 import { nacosSource } from "./nacos-source.js";
 import { minimumEndpoints } from "./source-guards.js";
 import { endpointAddress, filePath, name, positiveDuration, text, weight } from "./values.js";
+import { zooKeeperSource } from "./zookeeper-source.js";
 
 export const endpointSchema = z.strictObject({
   address: endpointAddress().describe("host:port; IPv6 in brackets."),
@@ -63,9 +65,11 @@ export const endpointsSchema = z.strictObject({
   registry: registry.optional().describe("Endpoints that register themselves with this gateway; needs the block registry."),
   consul: consulSource.optional().describe("Endpoints from Consul."),
   nacos: nacosSource.optional().describe("Endpoints from Nacos."),
+  etcd: etcdSource.optional().describe("Endpoints from etcd."),
+  zookeeper: zooKeeperSource.optional().describe("Endpoints from ZooKeeper."),
 });
 
-export const SOURCE_KINDS = ["static", "file", "dns", "registry", "consul", "nacos"] as const;
+export const SOURCE_KINDS = ["static", "file", "dns", "registry", "consul", "nacos", "etcd", "zookeeper"] as const;
 
 export type Endpoints = z.output<typeof endpointsSchema>;
 export type Endpoint = z.output<typeof endpointSchema>;

@@ -19,12 +19,14 @@ export interface HttpQuestion {
   readonly timeoutMs: number;
   /** Of a whole answer; of a stream: of one line. */
   readonly maxBytes: number;
+  /** Answers other than 200 are read, too. Default: false */
+  readonly readsRefusals?: boolean;
 }
 
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** Of a 200; "" of any other, which is not read. */
+  /** Of a 200; "" of any other that is not to be read. */
   readonly text: string;
 }
 
@@ -33,8 +35,9 @@ export async function askHttp(question: HttpQuestion, stop: AbortSignal): Promis
   try {
     const response = await send(question, deadline.signal);
     const status = statusOf(response);
-    if (status !== 200) response.destroy();
-    return { status, headers: response.headers, text: status === 200 ? await readText(response, question.maxBytes) : "" };
+    const isRead = status === 200 || question.readsRefusals === true;
+    if (!isRead) response.destroy();
+    return { status, headers: response.headers, text: isRead ? await readText(response, question.maxBytes) : "" };
   } catch (error) {
     throw deadline.explain(error);
   } finally {
@@ -54,14 +57,18 @@ export async function openHttpStream(question: HttpQuestion, stop: AbortSignal):
   const deadline = startDeadline(question.timeoutMs, stop);
   try {
     const response = await send(question, deadline.signal);
-    // From here on only `stop` ends it.
+    // From here on only `stop` ends it, or the kernel when the other side is gone.
     deadline.keep();
+    response.socket.setKeepAlive(true, KEEP_ALIVE_MS);
     return { status: statusOf(response), headers: response.headers, lines: readLines(response, question.maxBytes) };
   } catch (error) {
     deadline.end();
     throw deadline.explain(error);
   }
 }
+
+/** Of silence; then come ten questions, a second apart. */
+const KEEP_ALIVE_MS = 15_000;
 
 export function parseJson(text: string): unknown {
   try {

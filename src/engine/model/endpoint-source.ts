@@ -7,7 +7,9 @@ export type EndpointSourceSpec =
   | DnsSourceSpec
   | RegistrySourceSpec
   | ConsulSourceSpec
-  | NacosSourceSpec;
+  | NacosSourceSpec
+  | EtcdSourceSpec
+  | ZooKeeperSourceSpec;
 
 /** What is found at run time. */
 export type DynamicSourceSpec = Exclude<EndpointSourceSpec, StaticSourceSpec>;
@@ -99,6 +101,33 @@ export interface NacosSourceSpec extends SourceGuards, SourceServersSpec {
   readonly timeoutMs: number;
 }
 
+export interface EtcdSourceSpec extends SourceGuards, SourceServersSpec {
+  readonly type: "etcd";
+  /** Of the keys, as it is. */
+  readonly prefix: string;
+  /** "": no login. */
+  readonly username: string;
+  /** Secret. */
+  readonly password: string;
+  /** Of one question to one server. */
+  readonly timeoutMs: number;
+}
+
+export interface ZooKeeperSourceSpec extends SourceGuards {
+  readonly type: "zookeeper";
+  /** `host:port`, IPv6 in brackets; never empty. */
+  readonly servers: readonly string[];
+  /** Of the node whose children are the endpoints; without a slash at its end. */
+  readonly path: string;
+  /** "": nobody in particular. */
+  readonly username: string;
+  /** Secret. */
+  readonly password: string;
+  readonly sessionTimeoutMs: number;
+  /** Instances that have a port for TLS are reached there. */
+  readonly isTls: boolean;
+}
+
 /** Servers that know endpoints, asked in this order. */
 export interface SourceServersSpec {
   /** Never empty; without user and password, and without a slash at their ends. */
@@ -139,6 +168,10 @@ export function placeOfSource(source: EndpointSourceSpec): string {
       return `consul ${source.service}${placeOfConsul(source)}`;
     case "nacos":
       return `nacos ${source.namespace || "public"} ${source.group} ${source.service}${listed("clusters", source.clusters)}`;
+    case "etcd":
+      return `etcd ${source.prefix}`;
+    case "zookeeper":
+      return `zookeeper ${source.path}`;
   }
 }
 

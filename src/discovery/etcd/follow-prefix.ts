@@ -1,0 +1,143 @@
+/**
+ * A conversation with etcd: reads all keys of a prefix as of one revision, then follows every change after it. Meanwhile it asks
+ * again and again, so that a member that hangs, or has lost the others, is left. The next conversation is with the next member.
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import type { EtcdSourceSpec } from "../../engine/model/endpoint-source.js";
+import type { Follow, Found } from "../follower.js";
+import { reasonOf, ServersInTurn } from "../http/servers-in-turn.js";
+import { MAX_ENDPOINTS } from "../source.js";
+import { Wake } from "../wake.js";
+import { EtcdClient, refusal } from "./client.js";
+import { KnownKeys, tooMany } from "./known-keys.js";
+import { type AnswerHeader, type KeyRange, rangeAfter, rangeOfPrefix, type WatchMessage } from "./messages.js";
+
+/** A member says on its own that it is alive only every ten minutes. */
+const ASK_EVERY_MS = 5_000;
+/** Whatever may get lost in a stream, it is not lost for long. */
+const MAX_AGE_MS = 300_000;
+/** Changes within it are told together. */
+const LEAST_GAP_MS = 200;
+
+export function followPrefix(spec: EtcdSourceSpec): Follow {
+  const servers = new ServersInTurn(spec.urls);
+  const failure = (reason: string): Error => new Error(`etcd cannot tell ${spec.prefix} (${reason})`);
+
+  return async (found, stop) => {
+    const ending = new AbortController();
+    const end = (): void => ending.abort();
+    stop.addEventListener("abort", end);
+    try {
+      const begun = await servers
+        .ask((url) => begin(spec, url, ending.signal), stop)
+        .catch((error: unknown) => {
+          throw failure(reasonOf(error));
+        });
+      await converse(begun, found, ending).catch((error: unknown) => {
+        const reason = `${servers.current}: ${reasonOf(error)}`;
+        servers.skip();
+        throw failure(reason);
+      });
+    } finally {
+      end();
+      stop.removeEventListener("abort", end);
+    }
+  };
+}
+
+interface Begun {
+  readonly client: EtcdClient;
+  readonly range: KeyRange;
+  readonly keys: KnownKeys;
+  readonly changes: AsyncIterable<WatchMessage>;
+  /** The latest known. */
+  header: AnswerHeader;
+}
+
+async function begin(spec: EtcdSourceSpec, url: string, signal: AbortSignal): Promise<Begun> {
+  const client = new EtcdClient(spec, url, signal);
+  await client.login();
+  const range = rangeOfPrefix(spec.prefix);
+  const keys = new KnownKeys();
+  const header = await readAll(client, range, keys);
+  const changes = await client.watch(range, header.revision + 1n, signal);
+  return { client, range, keys, changes, header };
+}
+
+/** All pages are of the revision of the first. */
+async function readAll(client: EtcdClient, range: KeyRange, keys: KnownKeys): Promise<AnswerHeader> {
+  let page = await client.range(range, 0n);
+  const { clusterId, revision } = page;
+  if (page.count > MAX_ENDPOINTS) throw new Error(tooMany(page.count));
+  for (;;) {
+    for (const stored of page.values) keys.put(stored);
+    const last = page.values.at(-1);
+    if (!page.hasMore || last === undefined) return { clusterId, revision };
+    page = await client.range(rangeAfter(range, last.key), revision);
+  }
+}
+
+/** Resolves when it has lasted long enough, rejects when it breaks off. */
+async function converse(begun: Begun, found: Found, ending: AbortController): Promise<void> {
+  const news = new Wake();
+  ending.signal.addEventListener("abort", () => news.set());
+  const parts = [
+    followChanges(begun, news),
+    keepAsking(begun, news, ending.signal),
+    tellNews({ keys: begun.keys, news, found }, ending.signal),
+  ];
+  try {
+    await Promise.race(parts);
+  } finally {
+    ending.abort();
+    await Promise.allSettled(parts);
+  }
+}
+
+interface Telling {
+  readonly keys: KnownKeys;
+  readonly news: Wake;
+  readonly found: Found;
+}
+
+async function tellNews({ keys, news, found }: Telling, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const { endpoints, note } = keys.read();
+    found(endpoints, { failure: "", note });
+    await pause(LEAST_GAP_MS, undefined, { signal, ref: false });
+    await news.wait();
+  }
+}
+
+async function followChanges(begun: Begun, news: Wake): Promise<void> {
+  for await (const message of begun.changes) {
+    if (message.type === "compacted") return;
+    if (message.type === "canceled") throw new Error("cancelled the stream of changes");
+    if (message.type === "failed") throw refusal(0, message.code);
+    begun.header = checkedHeader(begun.header, message);
+    for (const change of message.changes) begun.keys.apply(change);
+    if (message.changes.length > 0) news.set();
+  }
+  throw new Error("ended the stream of changes");
+}
+
+async function keepAsking(begun: Begun, confirmed: Wake, signal: AbortSignal): Promise<void> {
+  // Many gateways that began together do not begin anew together.
+  const endAt = performance.now() + MAX_AGE_MS * (0.75 + 0.5 * Math.random());
+  while (performance.now() < endAt) {
+    await pause(ASK_EVERY_MS, undefined, { signal, ref: false });
+    const { revision: seen } = begun.header;
+    const answer = await begun.client.count(begun.range);
+    // Said by a majority, so it cannot be behind what was seen before, unless it has another past.
+    if (answer.revision < seen) throw new Error(OTHER_DATA);
+    checkedHeader(begun.header, answer);
+    confirmed.set();
+  }
+}
+
+function checkedHeader(known: AnswerHeader, { clusterId, revision }: AnswerHeader): AnswerHeader {
+  if (clusterId !== known.clusterId) throw new Error(OTHER_DATA);
+  return revision > known.revision ? { clusterId, revision } : known;
+}
+
+const OTHER_DATA = "has other data than before";

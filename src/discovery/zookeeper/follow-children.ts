@@ -1,0 +1,160 @@
+/**
+ * A conversation with ZooKeeper: a session of its own in which the children of a node are read, and again whatever changes. When it
+ * ends, the next begins with another server and reads all: sessions are not carried over, because nothing here depends on them.
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import type { ZooKeeperSourceSpec } from "../../engine/model/endpoint-source.js";
+import type { Follow, Found } from "../follower.js";
+import { reasonOf, ServersInTurn } from "../http/servers-in-turn.js";
+import { MAX_ENDPOINTS } from "../source.js";
+import { Wake } from "../wake.js";
+import { KnownNodes } from "./known-nodes.js";
+import { meaningOf, NO_AUTH, NO_NODE, type NodeData, OPCODE, readNodeData, watchingRequest } from "./messages.js";
+import { openSession, ServerRefuses, type Session } from "./session.js";
+
+/** Servers hold back clients that have more under way. */
+const AT_ONCE = 128;
+/** Changes within it are told together. */
+const LEAST_GAP_MS = 200;
+
+export function followChildren(spec: ZooKeeperSourceSpec): Follow {
+  const servers = new ServersInTurn(shuffled(spec.servers));
+  const failure = (reason: string): Error => new Error(`ZooKeeper cannot tell ${spec.path} (${reason})`);
+  let lastSeen = 0n;
+
+  return async (found, stop) => {
+    const refusals: unknown[] = [];
+    const begin = async (server: string): Promise<Conversation> => {
+      try {
+        return await beginConversation({ spec, found, server, lastSeen, stop });
+      } catch (error) {
+        refusals.push(error);
+        throw error;
+      }
+    };
+    const conversation = await servers.ask(begin, stop).catch((error: unknown) => {
+      // All of them are behind what was seen, and will be for ever when they have begun with nothing.
+      if (refusals.every((refusal) => refusal instanceof ServerRefuses)) lastSeen = 0n;
+      throw failure(reasonOf(error));
+    });
+    try {
+      await conversation.goOn(stop);
+    } catch (error) {
+      const reason = `${servers.current}: ${reasonOf(error)}`;
+      servers.skip();
+      throw failure(reason);
+    } finally {
+      lastSeen = conversation.session.lastSeen;
+      conversation.session.close();
+    }
+  };
+}
+
+interface BeginOptions {
+  readonly spec: ZooKeeperSourceSpec;
+  readonly found: Found;
+  readonly server: string;
+  readonly lastSeen: bigint;
+  readonly stop: AbortSignal;
+}
+
+/** Everything has been read once. */
+async function beginConversation({ spec, found, ...options }: BeginOptions): Promise<Conversation> {
+  const news = new Wake();
+  const nodes = new KnownNodes(spec.path, spec);
+  const session = await openSession({
+    ...spec,
+    ...options,
+    onEvent(event, path) {
+      nodes.event(event, path);
+      news.set();
+    },
+    onPong: () => news.set(),
+    onEnd: () => news.set(),
+  });
+  const conversation = new Conversation({ path: spec.path, session, nodes, news, found });
+  try {
+    await conversation.catchUp();
+  } catch (error) {
+    session.close();
+    throw error;
+  }
+  return conversation;
+}
+
+interface ConversationParts {
+  readonly path: string;
+  readonly session: Session;
+  readonly nodes: KnownNodes;
+  readonly news: Wake;
+  readonly found: Found;
+}
+
+class Conversation {
+  readonly session: Session;
+  readonly #parts: ConversationParts;
+  #isMissing = false;
+
+  constructor(parts: ConversationParts) {
+    this.session = parts.session;
+    this.#parts = parts;
+  }
+
+  /** Rejects when the session ends. */
+  async goOn(stop: AbortSignal): Promise<never> {
+    for (;;) {
+      this.#tell();
+      await pause(LEAST_GAP_MS, undefined, { signal: stop, ref: false });
+      await this.#parts.news.wait();
+      if (this.session.error !== null) throw this.session.error;
+      await this.catchUp();
+    }
+  }
+
+  async catchUp(): Promise<void> {
+    const { nodes } = this.#parts;
+    if (nodes.takeList()) nodes.list(await this.#list());
+    const names = nodes.takeReads();
+    for (let i = 0; i < names.length; i += AT_ONCE) {
+      await Promise.all(names.slice(i, i + AT_ONCE).map((name) => this.#read(name)));
+    }
+  }
+
+  async #list(): Promise<readonly string[]> {
+    const { path } = this.#parts;
+    for (;;) {
+      const { error, body } = await this.session.send((xid) => watchingRequest(xid, OPCODE.getChildren, path));
+      this.#isMissing = error === NO_NODE;
+      if (error === 0) return body.texts(MAX_ENDPOINTS);
+      if (error !== NO_NODE) throw new Error(meaningOf(error));
+      // Asking whether it exists is the way to be told when it does.
+      const answer = await this.session.send((xid) => watchingRequest(xid, OPCODE.exists, path));
+      if (answer.error === NO_NODE) return [];
+      if (answer.error !== 0) throw new Error(meaningOf(answer.error));
+    }
+  }
+
+  async #read(name: string): Promise<void> {
+    const { path, nodes } = this.#parts;
+    const { error, body } = await this.session.send((xid) => watchingRequest(xid, OPCODE.getData, `${path}/${name}`));
+    if (error === 0) nodes.read(name, readNodeData(body));
+    else if (error === NO_NODE) nodes.drop(name);
+    else if (error === NO_AUTH) nodes.read(name, HIDDEN);
+    else throw new Error(meaningOf(error));
+  }
+
+  #tell(): void {
+    const { path, nodes, found } = this.#parts;
+    const { endpoints, note } = nodes.gather();
+    // Recipes remove a node with its last child, so that alone is no failure of the server.
+    found(endpoints, { failure: this.#isMissing ? `ZooKeeper has no node ${path}` : "", note });
+  }
+}
+
+/** What one service hides must not keep the others from being found; its name may say enough. */
+const HIDDEN: NodeData = { text: "", writtenAt: 0n };
+
+function shuffled(servers: readonly string[]): string[] {
+  const keyed = servers.map((server) => ({ server, key: Math.random() }));
+  return keyed.sort((a, b) => a.key - b.key).map(({ server }) => server);
+}
