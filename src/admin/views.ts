@@ -51,6 +51,8 @@ export interface SourceView {
   readonly failures: number;
   /** "" when the last look succeeded. */
   readonly lastError: string;
+  /** What was left out of the last set that was found; "": nothing. */
+  readonly note: string;
 }
 
 /** Everything about versions of the configuration; authors and notes are remembered with them. */

@@ -25,6 +25,8 @@ export interface SourceState {
   readonly failures: number;
   /** "" when the last look succeeded. */
   readonly lastError: string;
+  /** What was left out of the last set that was found; "": nothing. */
+  readonly note: string;
 }
 
 /** What is in use, from where, and how fresh it is. */
@@ -107,6 +109,7 @@ export class FollowedService {
       nextTryAtMs: this.#nextTryAtMs,
       failures: this.#failures,
       lastError: this.#lastError,
+      note: this.#lastNote,
     };
   }
 

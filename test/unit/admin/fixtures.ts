@@ -113,6 +113,7 @@ export const VIEWS: AdminViews = {
       nextTryAt: null,
       failures: 1,
       lastError: "DNS cannot tell A of orders.internal (10.0.0.2:53: SERVFAIL)",
+      note: "",
     },
   ],
   snapshotView: () => ({ admin: { token: "[redacted]" } }),
