@@ -14,6 +14,8 @@ import { openSession, ServerRefuses, type Session } from "./session.js";
 
 /** Servers hold back clients that have more under way. */
 const AT_ONCE = 128;
+/** What servers do not tell, such as other rights, is not missed for long. */
+const MAX_AGE_MS = 300_000;
 /** Changes within it are told together. */
 const LEAST_GAP_MS = 200;
 
@@ -100,13 +102,18 @@ class Conversation {
     this.#parts = parts;
   }
 
-  /** Rejects when the session ends. */
-  async goOn(stop: AbortSignal): Promise<never> {
-    for (;;) {
+  /** Resolves when it has lasted long enough, rejects when the session ends. */
+  async goOn(stop: AbortSignal): Promise<void> {
+    const { nodes, news } = this.#parts;
+    // Many gateways that began together do not begin anew together.
+    const endAt = performance.now() + MAX_AGE_MS * (0.75 + 0.5 * Math.random());
+    while (performance.now() < endAt) {
       this.#tell();
       await pause(LEAST_GAP_MS, undefined, { signal: stop, ref: false });
-      await this.#parts.news.wait();
+      await news.wait();
       if (this.session.error !== null) throw this.session.error;
+      // Whoever may not read a node is not told that it was created.
+      if (this.#isMissing) nodes.mustList();
       await this.catchUp();
     }
   }

@@ -20,8 +20,12 @@ export class KnownNodes {
   }
 
   event(type: EventType, path: string): void {
-    if (path === this.#path) this.#mustList = true;
+    if (path === this.#path) this.mustList();
     else if (type === "dataChanged" || type === "deleted") this.#mustRead.add(path.slice(path.lastIndexOf("/") + 1));
+  }
+
+  mustList(): void {
+    this.#mustList = true;
   }
 
   /** The children must be listed: whoever calls will ask now. */
