@@ -143,8 +143,9 @@ class Connection implements Session {
   }
 
   #answer({ xid, lastSeen, error, body }: Extract<messages.ServerMessage, { type: "reply" }>): void {
-    const first = this.#waiting.shift();
+    const [first] = this.#waiting;
     if (first?.xid !== xid) throw new Error("answered out of turn");
+    this.#waiting.shift();
     if (lastSeen > this.lastSeen) this.lastSeen = lastSeen;
     first.resolve({ error, body });
   }
