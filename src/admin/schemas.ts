@@ -265,7 +265,7 @@ export const sourceList = z.strictObject({
       nextTryAt: time().nullable().describe("null: when it is told of a change."),
       failures: count().describe("Looks that failed since the source was configured."),
       lastError: z.string().describe('"" when the last look succeeded.'),
-      note: z.string().describe('What was left out because it cannot be used; "": nothing.'),
+      note: z.string().describe('What was left out because it cannot be used, and which servers were passed over; "": nothing.'),
     }) satisfies z.ZodType<views.SourceView>,
   ),
 });

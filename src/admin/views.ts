@@ -51,7 +51,7 @@ export interface SourceView {
   readonly failures: number;
   /** "" when the last look succeeded. */
   readonly lastError: string;
-  /** What was left out of the last set that was found; "": nothing. */
+  /** What was left out because it cannot be used, and which servers were passed over; "": nothing. */
   readonly note: string;
 }
 

@@ -25,7 +25,7 @@ export interface SourceState {
   readonly failures: number;
   /** "" when the last look succeeded. */
   readonly lastError: string;
-  /** What was left out of the last set that was found; "": nothing. */
+  /** What there is to say about the last set that was found: what was left out, which servers were passed over. "": nothing. */
   readonly note: string;
 }
 
@@ -109,7 +109,7 @@ export class FollowedService {
       nextTryAtMs: this.#nextTryAtMs,
       failures: this.#failures,
       lastError: this.#lastError,
-      note: this.#lastNote,
+      note: this.#notes.last,
     };
   }
 
@@ -165,13 +165,13 @@ export class FollowedService {
 const NOTE_AGAIN_MS = 600_000;
 
 class NoteLog {
-  #last = "";
+  last = "";
   #logged = "";
   #loggedAt = 0;
 
   isNews(note: string, now: number): boolean {
-    const isSame = note === this.#last;
-    this.#last = note;
+    const isSame = note === this.last;
+    this.last = note;
     if (note === "" || isSame || (note === this.#logged && now - this.#loggedAt < NOTE_AGAIN_MS)) return false;
     this.#logged = note;
     this.#loggedAt = now;

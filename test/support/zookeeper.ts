@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { JuteWriter } from "../../src/discovery/zookeeper/jute.js";
+import type { JuteWriter } from "../../src/discovery/zookeeper/jute.js";
 import { request } from "../../src/discovery/zookeeper/messages.js";
 import { openSession, type Session } from "../../src/discovery/zookeeper/session.js";
 import { missingProgram } from "./programs.js";

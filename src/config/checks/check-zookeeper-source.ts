@@ -22,6 +22,6 @@ export function checkZooKeeperSource({ servers, password, sessionTimeout }: ZooK
   checkPassword([...at, "password"], password, context);
   const sessionMs = parseDuration(sessionTimeout ?? "");
   if (sessionMs !== null && (sessionMs < MIN_SESSION_MS || sessionMs > MAX_SESSION_MS)) {
-    checker.error([...at, "sessionTimeout"], "must be between 1s and 10m");
+    checker.error([...at, "sessionTimeout"], "must be from 1s to 10m");
   }
 }

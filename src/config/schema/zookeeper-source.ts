@@ -9,8 +9,8 @@ export const zooKeeperSource = z.strictObject({
     "Every child of this node is an endpoint; with a chroot, it is part of the path. Data: an instance as Apache Curator or Spring Cloud write it; a " +
       "list item as under static, as JSON; host:port, as data or as name.",
   ),
-  username: lineOfText(256).optional().describe("Of the scheme digest."),
-  password: textOrFile(z.string().min(1)).optional().describe("Secret."),
+  username: userName().optional().describe("Of the scheme digest."),
+  password: textOrFile(z.string().min(1)).optional().describe("Secret. Sent as it is: connections are without TLS."),
   sessionTimeout: positiveDuration()
     .default("10s")
     .describe("1s to 10m; servers have bounds of their own. A server that says nothing for two thirds of it is left."),
@@ -18,6 +18,11 @@ export const zooKeeperSource = z.strictObject({
 });
 
 export type ZooKeeperSource = z.output<typeof zooKeeperSource>;
+
+/** A colon ends it where it is sent. */
+function userName() {
+  return lineOfText(256).refine((value) => !value.includes(":"), "must not hold a colon");
+}
 
 function pathFlaw(path: string): Flaw | null {
   const isLong = path.length > 1_024;

@@ -4,9 +4,10 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import type { EtcdSourceSpec } from "../../engine/model/endpoint-source.js";
-import type { Follow, Found } from "../follower.js";
+import type { GatheredEndpoints } from "../endpoint-value.js";
+import type { Follow } from "../follower.js";
 import { reasonOf, ServersInTurn } from "../http/servers-in-turn.js";
-import { MAX_ENDPOINTS } from "../source.js";
+import { joinNotes, MAX_ENDPOINTS } from "../source.js";
 import { Wake } from "../wake.js";
 import { EtcdClient, refusal } from "./client.js";
 import { KnownKeys, tooMany } from "./known-keys.js";
@@ -21,7 +22,7 @@ const LEAST_GAP_MS = 200;
 
 export function followPrefix(spec: EtcdSourceSpec): Follow {
   const servers = new ServersInTurn(spec.urls);
-  const failure = (reason: string): Error => new Error(`etcd cannot tell ${spec.prefix} (${reason})`);
+  const failure = (reason: string, cause: unknown): Error => new Error(`etcd cannot tell ${spec.prefix} (${reason})`, { cause });
 
   return async (found, stop) => {
     const ending = new AbortController();
@@ -31,12 +32,13 @@ export function followPrefix(spec: EtcdSourceSpec): Follow {
       const begun = await servers
         .ask((url) => begin(spec, url, ending.signal), stop)
         .catch((error: unknown) => {
-          throw failure(reasonOf(error));
+          throw failure(reasonOf(error), error);
         });
-      await converse(begun, found, ending).catch((error: unknown) => {
-        const reason = `${servers.current}: ${reasonOf(error)}`;
-        servers.skip();
-        throw failure(reason);
+      const tell: Tell = ({ endpoints, note }) => found(endpoints, { failure: "", note: joinNotes(note, servers.note) });
+      await converse(begun, tell, ending).catch((error: unknown) => {
+        const server = servers.current;
+        servers.passOver(error);
+        throw failure(`${server}: ${reasonOf(error)}`, error);
       });
     } finally {
       end();
@@ -44,6 +46,8 @@ export function followPrefix(spec: EtcdSourceSpec): Follow {
     }
   };
 }
+
+type Tell = (gathered: GatheredEndpoints) => void;
 
 interface Begun {
   readonly client: EtcdClient;
@@ -78,13 +82,13 @@ async function readAll(client: EtcdClient, range: KeyRange, keys: KnownKeys): Pr
 }
 
 /** Resolves when it has lasted long enough, rejects when it breaks off. */
-async function converse(begun: Begun, found: Found, ending: AbortController): Promise<void> {
+async function converse(begun: Begun, tell: Tell, ending: AbortController): Promise<void> {
   const news = new Wake();
   ending.signal.addEventListener("abort", () => news.set());
   const parts = [
     followChanges(begun, news),
     keepAsking(begun, news, ending.signal),
-    tellNews({ keys: begun.keys, news, found }, ending.signal),
+    tellNews({ keys: begun.keys, news, tell }, ending.signal),
   ];
   try {
     await Promise.race(parts);
@@ -97,13 +101,12 @@ async function converse(begun: Begun, found: Found, ending: AbortController): Pr
 interface Telling {
   readonly keys: KnownKeys;
   readonly news: Wake;
-  readonly found: Found;
+  readonly tell: Tell;
 }
 
-async function tellNews({ keys, news, found }: Telling, signal: AbortSignal): Promise<void> {
+async function tellNews({ keys, news, tell }: Telling, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const { endpoints, note } = keys.read();
-    found(endpoints, { failure: "", note });
+    tell(keys.read());
     await pause(LEAST_GAP_MS, undefined, { signal, ref: false });
     await news.wait();
   }

@@ -4,9 +4,10 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import type { ZooKeeperSourceSpec } from "../../engine/model/endpoint-source.js";
-import type { Follow, Found } from "../follower.js";
+import type { GatheredEndpoints } from "../endpoint-value.js";
+import type { Follow } from "../follower.js";
 import { reasonOf, ServersInTurn } from "../http/servers-in-turn.js";
-import { MAX_ENDPOINTS } from "../source.js";
+import { joinNotes, MAX_ENDPOINTS } from "../source.js";
 import { Wake } from "../wake.js";
 import { KnownNodes } from "./known-nodes.js";
 import { meaningOf, NO_AUTH, NO_NODE, type NodeData, OPCODE, readNodeData, watchingRequest } from "./messages.js";
@@ -21,14 +22,15 @@ const LEAST_GAP_MS = 200;
 
 export function followChildren(spec: ZooKeeperSourceSpec): Follow {
   const servers = new ServersInTurn(shuffled(spec.servers));
-  const failure = (reason: string): Error => new Error(`ZooKeeper cannot tell ${spec.path} (${reason})`);
+  const failure = (reason: string, cause: unknown): Error => new Error(`ZooKeeper cannot tell ${spec.path} (${reason})`, { cause });
   let lastSeen = 0n;
 
   return async (found, stop) => {
+    const tell: Tell = ({ endpoints, note }, trouble) => found(endpoints, { failure: trouble, note: joinNotes(note, servers.note) });
     const refusals: unknown[] = [];
     const begin = async (server: string): Promise<Conversation> => {
       try {
-        return await beginConversation({ spec, found, server, lastSeen, stop });
+        return await beginConversation({ spec, tell, server, lastSeen, stop });
       } catch (error) {
         refusals.push(error);
         throw error;
@@ -37,14 +39,14 @@ export function followChildren(spec: ZooKeeperSourceSpec): Follow {
     const conversation = await servers.ask(begin, stop).catch((error: unknown) => {
       // All of them are behind what was seen, and will be for ever when they have begun with nothing.
       if (refusals.every((refusal) => refusal instanceof ServerRefuses)) lastSeen = 0n;
-      throw failure(reasonOf(error));
+      throw failure(reasonOf(error), error);
     });
     try {
       await conversation.goOn(stop);
     } catch (error) {
-      const reason = `${servers.current}: ${reasonOf(error)}`;
-      servers.skip();
-      throw failure(reason);
+      const server = servers.current;
+      servers.passOver(error);
+      throw failure(`${server}: ${reasonOf(error)}`, error);
     } finally {
       lastSeen = conversation.session.lastSeen;
       conversation.session.close();
@@ -52,16 +54,19 @@ export function followChildren(spec: ZooKeeperSourceSpec): Follow {
   };
 }
 
+/** @param trouble "" for none */
+type Tell = (gathered: GatheredEndpoints, trouble: string) => void;
+
 interface BeginOptions {
   readonly spec: ZooKeeperSourceSpec;
-  readonly found: Found;
+  readonly tell: Tell;
   readonly server: string;
   readonly lastSeen: bigint;
   readonly stop: AbortSignal;
 }
 
 /** Everything has been read once. */
-async function beginConversation({ spec, found, ...options }: BeginOptions): Promise<Conversation> {
+async function beginConversation({ spec, tell, ...options }: BeginOptions): Promise<Conversation> {
   const news = new Wake();
   const nodes = new KnownNodes(spec.path, spec);
   const session = await openSession({
@@ -74,7 +79,7 @@ async function beginConversation({ spec, found, ...options }: BeginOptions): Pro
     onPong: () => news.set(),
     onEnd: () => news.set(),
   });
-  const conversation = new Conversation({ path: spec.path, session, nodes, news, found });
+  const conversation = new Conversation({ path: spec.path, session, nodes, news, tell });
   try {
     await conversation.catchUp();
   } catch (error) {
@@ -89,7 +94,7 @@ interface ConversationParts {
   readonly session: Session;
   readonly nodes: KnownNodes;
   readonly news: Wake;
-  readonly found: Found;
+  readonly tell: Tell;
 }
 
 class Conversation {
@@ -151,10 +156,9 @@ class Conversation {
   }
 
   #tell(): void {
-    const { path, nodes, found } = this.#parts;
-    const { endpoints, note } = nodes.gather();
-    // Recipes remove a node with its last child, so that alone is no failure of the server.
-    found(endpoints, { failure: this.#isMissing ? `ZooKeeper has no node ${path}` : "", note });
+    const { path, nodes, tell } = this.#parts;
+    // Recipes remove a node with its last child, so the conversation goes on.
+    tell(nodes.gather(), this.#isMissing ? `ZooKeeper has no node ${path}` : "");
   }
 }
 

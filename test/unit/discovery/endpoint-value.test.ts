@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { gatherEndpoints, MAX_VALUE_LENGTH, type ReadEndpoint, readOwnForm, readPlain, readValue } from "../../../src/discovery/endpoint-value.js";
+import {
+  gatherEndpoints,
+  MAX_VALUE_LENGTH,
+  type ReadEndpoint,
+  readOwnForm,
+  readPlain,
+  readValue,
+} from "../../../src/discovery/endpoint-value.js";
 
 const read = (text: string): ReadEndpoint => readValue(text, readOwnForm);
 const plain = (host: string, port: number) => ({ host, port, weight: 1, zone: "", priority: 0, labels: {} });
@@ -61,12 +68,19 @@ describe("values that name an endpoint", () => {
   }
 
   it("never throw, and give whole endpoints or a flaw that does not quote them", () => {
-    const odd = fc.oneof(fc.string(), fc.json(), fc.json().map((json) => `{"address":"a:1","labels":${json}}`), fc.string().map((host) => `${host}:80`));
+    const odd = fc.oneof(
+      fc.string(),
+      fc.json(),
+      fc.json().map((json) => `{"address":"a:1","labels":${json}}`),
+      fc.string().map((host) => `${host}:80`),
+    );
     fc.assert(
       fc.property(odd, (text) => {
         const result = read(text);
         if (typeof result === "string") return /^(an?|no) [a-z JSON]+$|^unusable labels$/.test(result);
-        return result.port > 0 && result.port < 65_536 && result.host !== "" && Number.isInteger(result.weight) && !/[\s/]/.test(result.host);
+        return (
+          result.port > 0 && result.port < 65_536 && result.host !== "" && Number.isInteger(result.weight) && !/[\s/]/.test(result.host)
+        );
       }),
     );
   });
@@ -96,7 +110,10 @@ describe("endpoints gathered from values", () => {
   });
 
   it("are a failure when none of them can be used", () => {
-    assert.throws(() => gatherEndpoints([written("b", "")], "keys"), /^Error: none is usable: keys are left out: 1 with an empty value \(such as b\)$/);
+    assert.throws(
+      () => gatherEndpoints([written("b", "")], "keys"),
+      /^Error: none is usable: keys are left out: 1 with an empty value \(such as b\)$/,
+    );
     assert.deepEqual(gatherEndpoints([], "keys"), { endpoints: [], note: "" });
   });
 

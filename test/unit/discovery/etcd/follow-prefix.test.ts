@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type TestContext, describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { followPrefix } from "../../../../src/discovery/etcd/follow-prefix.js";
 import type { EndpointSpec } from "../../../../src/engine/model/snapshot.js";
 
@@ -92,10 +92,22 @@ describe("a conversation with etcd", () => {
   });
 
   const broken: readonly (readonly [what: string, message: object, ended: RegExp])[] = [
-    ["is cancelled", { result: { header: HEADER, canceled: true, cancel_reason: `it was ${PASSWORD}` } }, /\(URL: cancelled the stream of changes\)$/],
-    ["loses its leader", { error: { grpc_code: 14, message: "etcdserver: no leader" } }, /\(URL: has no leader, or cannot answer in time\)$/],
+    [
+      "is cancelled",
+      { result: { header: HEADER, canceled: true, cancel_reason: `it was ${PASSWORD}` } },
+      /\(URL: cancelled the stream of changes\)$/,
+    ],
+    [
+      "loses its leader",
+      { error: { grpc_code: 14, message: "etcdserver: no leader" } },
+      /\(URL: has no leader, or cannot answer in time\)$/,
+    ],
     ["fails otherwise", { error: { grpc_code: 13, message: PASSWORD } }, /\(URL: ended the stream of changes \(13\)\)$/],
-    ["comes from another cluster", { result: { header: { ...HEADER, cluster_id: "8" }, events: [] } }, /\(URL: has other data than before\)$/],
+    [
+      "comes from another cluster",
+      { result: { header: { ...HEADER, cluster_id: "8" }, events: [] } },
+      /\(URL: has other data than before\)$/,
+    ],
     ["says what is not understood", { hello: PASSWORD }, /\(URL: answered with something that is not understood\)$/],
     [
       "leaves nothing that can be used",
@@ -165,7 +177,8 @@ describe("a conversation with etcd", () => {
 
   it("goes on without a token where users exist and do not count yet", async (t) => {
     const answer: Answering = (question, response) => {
-      if (question.path === "/v3/auth/authenticate") return json(response, 412, { code: 9, error: "etcdserver: authentication is not enabled" });
+      if (question.path === "/v3/auth/authenticate")
+        return json(response, 412, { code: 9, error: "etcdserver: authentication is not enabled" });
       assert.equal(question.headers.authorization, undefined);
       withStream({ result: { header: {}, canceled: true, compact_revision: "11" } })(question, response);
     };
@@ -174,7 +187,10 @@ describe("a conversation with etcd", () => {
   });
 
   it("says when a password is wrong, but not which", async (t) => {
-    const { ended } = await follow(t, (_, response) => json(response, 400, { code: 3, error: PASSWORD }), { username: "reader", password: PASSWORD });
+    const { ended } = await follow(t, (_, response) => json(response, 400, { code: 3, error: PASSWORD }), {
+      username: "reader",
+      password: PASSWORD,
+    });
     assert.equal(await ended, "etcd cannot tell /app/ (URL: refuses username or password)");
   });
 

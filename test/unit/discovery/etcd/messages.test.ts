@@ -56,13 +56,20 @@ describe("answers of etcd", () => {
     });
     assert.deepEqual(readWatchMessage({ result: { header: {}, canceled: true, compact_revision: "4" } }), { type: "compacted" });
     assert.deepEqual(readWatchMessage({ result: { header: {}, canceled: true, cancel_reason: "x" } }), { type: "canceled" });
-    assert.deepEqual(readWatchMessage({ error: { grpc_code: 14, http_code: 503, message: "etcdserver: no leader" } }), { type: "failed", code: 14 });
+    assert.deepEqual(readWatchMessage({ error: { grpc_code: 14, http_code: 503, message: "etcdserver: no leader" } }), {
+      type: "failed",
+      code: 14,
+    });
     assert.deepEqual(readWatchMessage({ error: { code: 16 } }), { type: "failed", code: 16 });
   });
 
   const wrong: readonly unknown[] = [
     ...[null, 5, "x", [], {}, { header: HEADER, kvs: {} }, { header: HEADER, kvs: [null] }, { header: HEADER, kvs: [{}] }],
-    ...[{ header: HEADER, kvs: [{ key: 5 }] }, { header: HEADER, kvs: [{ key: "" }] }, { header: HEADER, kvs: [{ key: "a", value: 1 }] }],
+    ...[
+      { header: HEADER, kvs: [{ key: 5 }] },
+      { header: HEADER, kvs: [{ key: "" }] },
+      { header: HEADER, kvs: [{ key: "a", value: 1 }] },
+    ],
     ...[{ header: HEADER, count: "-1" }, { header: HEADER, count: "1e3" }, { header: { cluster_id: "1", revision: {} } }, { header: {} }],
   ];
   for (const answer of wrong) {
@@ -80,7 +87,10 @@ describe("answers of etcd", () => {
         return (error as Error).message === "answered with something that is not understood";
       }
     };
-    const event = fc.record({ type: fc.jsonValue(), kv: fc.record({ key: fc.jsonValue(), mod_revision: fc.jsonValue() }) }, { requiredKeys: [] });
+    const event = fc.record(
+      { type: fc.jsonValue(), kv: fc.record({ key: fc.jsonValue(), mod_revision: fc.jsonValue() }) },
+      { requiredKeys: [] },
+    );
     const result = fc.record({ header: fc.constant(HEADER), events: fc.oneof(fc.jsonValue(), fc.array(event)), canceled: fc.jsonValue() });
     fc.assert(fc.property(fc.jsonValue(), (value) => refused(() => readRange(value)) && refused(() => readWatchMessage(value))));
     fc.assert(fc.property(result, (value) => refused(() => readWatchMessage({ result: value })) && refused(() => readRange(value))));
@@ -89,7 +99,8 @@ describe("answers of etcd", () => {
 
   it("give a token that fits into a header field, or are refused", () => {
     assert.equal(readToken({ token: "abc.12" }), "abc.12");
-    for (const token of [undefined, "", "a b", "a\r\nx: y", 5, "x".repeat(9_000)]) assert.throws(() => readToken({ token }), /without a token/);
+    for (const token of [undefined, "", "a b", "a\r\nx: y", 5, "x".repeat(9_000)])
+      assert.throws(() => readToken({ token }), /without a token/);
   });
 });
 

@@ -8,7 +8,8 @@ const PLAIN = { isTls: false };
 const at = (host: string, port: number) => ({ host, port, weight: 1, zone: "", priority: 0, labels: {} });
 
 describe("nodes in ZooKeeper", () => {
-  const instance = (changes: object): string => JSON.stringify({ name: "app", id: "1", address: "10.0.0.5", port: 80, sslPort: 443, ...changes });
+  const instance = (changes: object): string =>
+    JSON.stringify({ name: "app", id: "1", address: "10.0.0.5", port: 80, sslPort: 443, ...changes });
 
   it("are instances as Curator writes them", () => {
     assert.deepEqual(readNode("uuid", instance({ payload: null, enabled: true }), PLAIN), at("10.0.0.5", 80));
@@ -23,7 +24,11 @@ describe("nodes in ZooKeeper", () => {
   it("are instances as Spring Cloud writes them", () => {
     const payload = (metadata: object) => instance({ payload: { "@class": "o.s.ZookeeperInstance", id: "a", name: "app", metadata } });
     const up = { zone: "b", instance_status: "UP" };
-    assert.deepEqual(readNode("uuid", payload(up), PLAIN), { ...at("10.0.0.5", 80), zone: "b", labels: { instance_status: "UP", zone: "b" } });
+    assert.deepEqual(readNode("uuid", payload(up), PLAIN), {
+      ...at("10.0.0.5", 80),
+      zone: "b",
+      labels: { instance_status: "UP", zone: "b" },
+    });
     const off = readNode("uuid", payload({ instance_status: "OUT_OF_SERVICE" }), PLAIN);
     assert.ok(typeof off !== "string" && off.weight === 0);
   });
@@ -91,7 +96,10 @@ describe("nodes in ZooKeeper", () => {
           while (reading.length > 0) acts["read"]?.("");
         }
         const ports = known.gather().endpoints.map((endpoint) => endpoint.port);
-        assert.deepEqual(ports, [...server.values()].sort((a, b) => a - b));
+        assert.deepEqual(
+          ports,
+          [...server.values()].sort((a, b) => a - b),
+        );
       }),
       { numRuns: 1_000 },
     );

@@ -112,7 +112,9 @@ describe("a session with ZooKeeper", () => {
     });
     const events: string[] = [];
     const user = { username: "reader", password: PASSWORD };
-    const session = await openSession(options(server, { ...user, lastSeen: 5n, onEvent: (event, path) => void events.push(`${event} ${path}`) }));
+    const session = await openSession(
+      options(server, { ...user, lastSeen: 5n, onEvent: (event, path) => void events.push(`${event} ${path}`) }),
+    );
     assert.equal((await session.send(list)).error, -101);
     assert.deepEqual(events, ["childrenChanged /a"]);
     assert.equal(session.lastSeen, 77n);
