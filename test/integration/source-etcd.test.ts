@@ -8,6 +8,7 @@ import { type Etcd, startEtcd } from "../support/etcd.js";
 import { CONFIG_NAME, eventually, type Gateway, startGateway } from "../support/gateway.js";
 import { startLoad } from "../support/load.js";
 import { missingProgram } from "../support/programs.js";
+import { issueCertificate } from "./client-certificates.js";
 import { type AddressedUpstream, startUpstreamsAt } from "../support/upstreams-at.js";
 
 const PASSWORD = "s3cret-Of-Windrose-8711";
@@ -244,6 +245,43 @@ ${text}`;
       assert.ok(!text.includes(PASSWORD) && !text.includes(WRONG_PASSWORD), text.slice(0, 2_000));
     }
   }
+});
+
+describe("endpoints from etcd over TLS", { skip: missingProgram("etcd") || missingProgram("openssl") }, () => {
+  it("come from members that are trusted, to clients that they trust", async (t) => {
+    const authority = issueCertificate({ subject: "CN=authority", isAuthority: true });
+    const server = issueCertificate({ subject: "CN=etcd", names: ["IP:127.0.0.1"], issuer: authority });
+    const client = issueCertificate({ subject: "CN=windrose", issuer: authority });
+    const etcd = await startEtcd({ members: 1, tls: { ...server, clientCa: authority.cert } });
+    t.after(() => etcd.stop());
+    await etcd.put({ "/app/1": "10.0.0.1:80" });
+    const service = (name: string, tls: string): string =>
+      `  - { name: ${name}, endpoints: { etcd: { urls: ["${etcd.secureUrl}"], prefix: /app/, tls: { ${tls} } } } }`;
+    const certificate = "certificate: { cert: cert.pem, key: key.pem }";
+    const yaml = `
+listeners: [{ name: plain, bind: "127.0.0.1:0", protocol: http }]
+routes: [{ name: all, backends: [{ service: trusted }] }]
+services:
+${service("trusted", `ca: ca.pem, ${certificate}`)}
+${service("nobody", "ca: ca.pem")}
+${service("untrusting", certificate)}
+admin: { bind: "127.0.0.1:0" }
+workers: 1
+`;
+    const files = { "ca.pem": authority.cert, "cert.pem": client.cert, "key.pem": client.key };
+    const gateway = await startGateway(yaml, { files });
+    t.after(() => gateway.stop());
+    const views = await eventually(async () => {
+      const text = (await fetchOnce(`${gateway.admin.url}/v1/sources`)).text;
+      const { sources } = JSON.parse(text) as { sources: SourceView[] };
+      return sources.every(({ endpoints, failures }) => endpoints + failures > 0) ? sources : null;
+    }, "all three");
+    const about = Object.fromEntries(views.map(({ service: name, endpoints, lastError }) => [name, { endpoints, lastError }]));
+    assert.deepEqual(about["trusted"], { endpoints: 1, lastError: "" });
+    assert.equal(about["nobody"]?.endpoints, 0);
+    assert.match(about["nobody"]?.lastError ?? "", /alert|handshake|hang up|ECONNRESET/);
+    assert.match(about["untrusting"]?.lastError ?? "", /certificate/);
+  });
 });
 
 function base64(text: string): string {

@@ -1,11 +1,13 @@
 /** A real cluster of etcd with data of its own, and what services would write into it. Needs etcd 3.4. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts, type ServerProgram, serverProgram } from "./server-program.js";
 
 export interface Etcd {
   readonly urls: readonly string[];
+  /** The first member's other address, for those that it trusts; "" without `tls`. */
+  readonly secureUrl: string;
   readonly members: readonly ServerProgram[];
   put(values: Readonly<Record<string, unknown>>): Promise<void>;
   /** All keys that begin so. */
@@ -21,36 +23,44 @@ export interface Etcd {
 
 export interface EtcdOptions {
   readonly members: number;
-  /** Further arguments, such as `--cert-file=…`; with them, members are asked over https. */
-  readonly tls?: readonly string[];
+  /** PEM texts: its own certificate, and whose clients it talks to. For one member. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa: string };
 }
 
 /** Operations of one transaction. */
 const MAX_OPERATIONS = 100;
 
-export async function startEtcd({ members: count, tls = [] }: EtcdOptions): Promise<Etcd> {
+const TLS_FLAGS: Readonly<Record<string, string>> = { cert: "cert-file", key: "key-file", clientCa: "trusted-ca-file" };
+
+export async function startEtcd({ members: count, tls }: EtcdOptions): Promise<Etcd> {
   const directory = mkdtempSync(join(tmpdir(), "windrose-etcd-"));
-  const ports = await freePorts(count * 2);
-  const urls = ports.slice(0, count).map((port) => `${tls.length === 0 ? "http" : "https"}://127.0.0.1:${port}`);
+  const [securePort, ...ports] = await freePorts(1 + count * 2);
+  const urls = ports.slice(0, count).map((port) => `http://127.0.0.1:${port}`);
   const peers = ports.slice(count).map((port) => `http://127.0.0.1:${port}`);
+  const secureUrl = tls === undefined ? "" : `https://127.0.0.1:${securePort}`;
+  const tlsArguments = Object.entries(tls ?? {}).flatMap(([name, pem]) => {
+    writeFileSync(join(directory, name), pem);
+    return [`--${TLS_FLAGS[name]}`, join(directory, name)];
+  });
   const cluster = peers.map((peer, index) => `m${index}=${peer}`).join(",");
   const members = urls.map((url, index) =>
     serverProgram({
       command: [
         "etcd",
         ...["--name", `m${index}`, "--data-dir", join(directory, `m${index}`)],
-        ...["--listen-client-urls", url, "--advertise-client-urls", url],
+        ...["--listen-client-urls", tls === undefined ? url : `${url},${secureUrl}`, "--advertise-client-urls", url],
         ...["--listen-peer-urls", peers[index] as string, "--initial-advertise-peer-urls", peers[index] as string],
-        ...["--initial-cluster", cluster, "--unsafe-no-fsync", "--logger", "zap", "--log-level", "error", ...tls],
+        ...["--initial-cluster", cluster, "--unsafe-no-fsync", "--logger", "zap", "--log-level", "error"],
+        ...(tls === undefined ? [] : ["--client-cert-auth", ...tlsArguments]),
       ],
-      // One that wants certificates is ready when others say so; here it is when it listens.
-      isReady: async () => tls.length > 0 || (await isHealthy(url)),
+      isReady: () => isHealthy(url),
     }),
   );
   await Promise.all(members.map((member) => member.start()));
 
   const etcd: Etcd = {
     urls,
+    secureUrl,
     members,
     async put(values) {
       const operations = Object.entries(values).map(([key, value]) => ({ request_put: { key: base64(key), value: encode(value) } }));

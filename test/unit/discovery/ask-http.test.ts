@@ -41,6 +41,13 @@ describe("a question over HTTP", () => {
     assert.deepEqual(await askHttp(question(url), forEver).then(({ status, text }) => [status, text]), [500, ""]);
   });
 
+  it("reads what is no success when that is wanted, within the same bounds", async () => {
+    const url = await serve((request, response) => response.writeHead(400).end(request.url === "/long" ? "x".repeat(1_001) : "why"));
+    const read = await askHttp(question(url, { readsRefusals: true }), forEver);
+    assert.deepEqual([read.status, read.text], [400, "why"]);
+    await assert.rejects(askHttp(question(`${url}long`, { readsRefusals: true }), forEver), /more than 1000 bytes/);
+  });
+
   it("follows no redirect", async () => {
     const url = await serve((_, response) => response.writeHead(302, { location: "http://127.0.0.1:1/" }).end());
     assert.equal((await askHttp(question(url), forEver)).status, 302);
@@ -120,5 +127,17 @@ describe("a stream of lines over HTTP", () => {
       for await (const line of lines) if (read.push(line) === 2) stop.abort();
     });
     assert.deepEqual(read, ["one", "two"]);
+  });
+
+  it("may be stopped before anybody reads it", async () => {
+    const stop = new AbortController();
+    const url = await serve((_, response) => response.write("one\n"));
+    const { lines } = await openHttpStream(question(url), stop.signal);
+    stop.abort();
+    // What nobody has heard yet is no crash, and is told to whoever reads later.
+    for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+    await assert.rejects(async () => {
+      for await (const line of lines) assert.equal(line, "one");
+    });
   });
 });
