@@ -8,8 +8,8 @@ import { type Etcd, startEtcd } from "../support/etcd.js";
 import { CONFIG_NAME, eventually, type Gateway, startGateway } from "../support/gateway.js";
 import { startLoad } from "../support/load.js";
 import { missingProgram } from "../support/programs.js";
-import { issueCertificate } from "./client-certificates.js";
 import { type AddressedUpstream, startUpstreamsAt } from "../support/upstreams-at.js";
+import { issueCertificate } from "./client-certificates.js";
 
 const PASSWORD = "s3cret-Of-Windrose-8711";
 const WRONG_PASSWORD = "wr0ng-Of-Windrose-8712";

@@ -74,7 +74,7 @@ export async function startEtcd({ members: count, tls }: EtcdOptions): Promise<E
     async hold(key, value) {
       const { ID: id } = await etcd.ask("/v3/lease/grant", { TTL: "1" });
       await etcd.ask("/v3/kv/put", { key: base64(key), value: encode(value), lease: id });
-      const timer = setInterval(() => void etcd.ask("/v3/lease/keepalive", { ID: id }).catch(() => {}), 300);
+      const timer = setInterval(() => void etcd.ask("/v3/lease/keepalive", { ID: id }).catch(() => {}), 300).unref();
       return { stop: async () => clearInterval(timer) };
     },
     async compact() {

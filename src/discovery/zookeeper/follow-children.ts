@@ -11,12 +11,14 @@ import { joinNotes, MAX_ENDPOINTS } from "../source.js";
 import { Wake } from "../wake.js";
 import { KnownNodes } from "./known-nodes.js";
 import { meaningOf, NO_AUTH, NO_NODE, type NodeData, OPCODE, readNodeData, watchingRequest } from "./messages.js";
-import { openSession, ServerRefuses, type Session } from "./session.js";
+import { openSession, type Session } from "./session.js";
 
 /** Servers hold back clients that have more under way. */
 const AT_ONCE = 128;
 /** What servers do not tell, such as other rights, is not missed for long. */
 const MAX_AGE_MS = 300_000;
+/** Some seconds, because pauses between them grow. */
+const PATIENT_ROUNDS = 3;
 /** Changes within it are told together. */
 const LEAST_GAP_MS = 200;
 
@@ -24,23 +26,18 @@ export function followChildren(spec: ZooKeeperSourceSpec): Follow {
   const servers = new ServersInTurn(shuffled(spec.servers));
   const failure = (reason: string, cause: unknown): Error => new Error(`ZooKeeper cannot tell ${spec.path} (${reason})`, { cause });
   let lastSeen = 0n;
+  let failedRounds = 0;
 
   return async (found, stop) => {
     const tell: Tell = ({ endpoints, note }, trouble) => found(endpoints, { failure: trouble, note: joinNotes(note, servers.note) });
-    const refusals: unknown[] = [];
-    const begin = async (server: string): Promise<Conversation> => {
-      try {
-        return await beginConversation({ spec, tell, server, lastSeen, stop });
-      } catch (error) {
-        refusals.push(error);
-        throw error;
-      }
-    };
-    const conversation = await servers.ask(begin, stop).catch((error: unknown) => {
-      // All of them are behind what was seen, and will be for ever when they have begun with nothing.
-      if (refusals.every((refusal) => refusal instanceof ServerRefuses)) lastSeen = 0n;
-      throw failure(reasonOf(error), error);
-    });
+    const conversation = await servers
+      .ask((server) => beginConversation({ spec, tell, server, lastSeen, stop }), stop)
+      .catch((error: unknown) => {
+        // A server that is behind what was seen catches up soon, or never, because all have begun with nothing.
+        if (++failedRounds % PATIENT_ROUNDS === 0) lastSeen = 0n;
+        throw failure(reasonOf(error), error);
+      });
+    failedRounds = 0;
     try {
       await conversation.goOn(stop);
     } catch (error) {

@@ -42,17 +42,11 @@ export interface Session {
 /** Ten thousand names of 200 bytes are 2 MB; servers send values of 1 MB at most, unless told otherwise. */
 const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
 
-/** Rejects with ServerRefuses when the server ends the connection instead of granting a session. */
+/** Rejects when the server grants none. One that is behind `lastSeen` ends the connection. */
 export async function openSession(options: SessionOptions): Promise<Session> {
   const session = new Connection(options);
   await session.granted;
   return session;
-}
-
-export class ServerRefuses extends Error {
-  constructor() {
-    super("refuses a session");
-  }
 }
 
 class Connection implements Session {
@@ -108,7 +102,7 @@ class Connection implements Session {
     socket.on("connect", () => socket.write(messages.connectRequest(this.#options)));
     socket.on("data", (chunk) => this.#take(chunk));
     socket.on("error", (error) => this.#end(error));
-    socket.on("close", () => this.#end(this.#isGranted ? new Error("ended the connection") : new ServerRefuses()));
+    socket.on("close", () => this.#end(new Error(this.#isGranted ? "ended the connection" : "refuses a session")));
     return socket;
   }
 
@@ -123,7 +117,8 @@ class Connection implements Session {
   }
 
   #read(frame: Buffer): void {
-    if (!this.#isGranted) return this.#begin(messages.readConnectResponse(frame));
+    // A server may grant more than was asked for; what hangs is noticed as was asked for.
+    if (!this.#isGranted) return this.#begin(Math.min(messages.readConnectResponse(frame), this.#options.sessionTimeoutMs));
     const message = messages.readServerMessage(frame);
     if (message.type === "event") this.#options.onEvent(message.event, message.path);
     else if (message.type === "pong") this.#options.onPong();
