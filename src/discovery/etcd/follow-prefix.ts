@@ -13,14 +13,14 @@ import { EtcdClient, refusal } from "./client.js";
 import { KnownKeys, tooMany } from "./known-keys.js";
 import { type AnswerHeader, type KeyRange, rangeAfter, rangeOfPrefix, type WatchMessage } from "./messages.js";
 
-/** A member says on its own that it is alive only every ten minutes. */
+/** How often the member is asked: on its own it says that it is alive only every ten minutes. */
 const ASK_EVERY_MS = 5_000;
 /** Whatever may get lost in a stream, it is not lost for long. */
 const MAX_AGE_MS = 300_000;
 /** Changes within it are told together. */
 const LEAST_GAP_MS = 200;
 
-export function followPrefix(spec: EtcdSourceSpec): Follow {
+export function followPrefix(spec: EtcdSourceSpec, askEveryMs = ASK_EVERY_MS): Follow {
   const servers = new ServersInTurn(spec.urls);
   const failure = (reason: string, cause: unknown): Error => new Error(`etcd cannot tell ${spec.prefix} (${reason})`, { cause });
 
@@ -30,7 +30,7 @@ export function followPrefix(spec: EtcdSourceSpec): Follow {
     stop.addEventListener("abort", end);
     try {
       const begun = await servers
-        .ask((url) => begin(spec, url, ending.signal), stop)
+        .ask(async (url) => ({ ...(await begin(spec, url, ending.signal)), askEveryMs }), stop)
         .catch((error: unknown) => {
           throw failure(reasonOf(error), error);
         });
@@ -54,11 +54,12 @@ interface Begun {
   readonly range: KeyRange;
   readonly keys: KnownKeys;
   readonly changes: AsyncIterable<WatchMessage>;
-  /** The latest known. */
+  /** Of the latest change that is known. */
   header: AnswerHeader;
+  readonly askEveryMs: number;
 }
 
-async function begin(spec: EtcdSourceSpec, url: string, signal: AbortSignal): Promise<Begun> {
+async function begin(spec: EtcdSourceSpec, url: string, signal: AbortSignal): Promise<Omit<Begun, "askEveryMs">> {
   const client = new EtcdClient(spec, url, signal);
   await client.login();
   const range = rangeOfPrefix(spec.prefix);
@@ -127,14 +128,19 @@ async function followChanges(begun: Begun, news: Wake): Promise<void> {
 async function keepAsking(begun: Begun, confirmed: Wake, signal: AbortSignal): Promise<void> {
   // Many gateways that began together do not begin anew together.
   const endAt = performance.now() + MAX_AGE_MS * (0.75 + 0.5 * Math.random());
+  let doubtedAt = -1n;
   while (performance.now() < endAt) {
-    await pause(ASK_EVERY_MS, undefined, { signal, ref: false });
+    await pause(begun.askEveryMs, undefined, { signal, ref: false });
     const { revision: seen } = begun.header;
     const answer = await begun.client.count(begun.range);
+    const { clusterId, revision: heard } = begun.header;
     // Said by a majority, so it cannot be behind what was seen before, unless it has another past.
-    if (answer.revision < seen) throw new Error(OTHER_DATA);
-    checkedHeader(begun.header, answer);
-    confirmed.set();
+    if (answer.clusterId !== clusterId || answer.revision < seen) throw new Error(OTHER_DATA);
+    const isSame = answer.count === begun.keys.count;
+    // Changes may be on their way, but not for so long, unless somebody in between holds them back.
+    if (!isSame && doubtedAt === heard) throw new Error("does not tell of changes");
+    doubtedAt = isSame ? -1n : heard;
+    if (isSame) confirmed.set();
   }
 }
 

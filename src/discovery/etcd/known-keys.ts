@@ -7,6 +7,10 @@ import { readEtcdEndpoint } from "./read-endpoint.js";
 export class KnownKeys {
   readonly #entries = new Map<string, WrittenEndpoint>();
 
+  get count(): number {
+    return this.#entries.size;
+  }
+
   put({ key, value, revision }: StoredValue): void {
     const endpoint = readEtcdEndpoint(Buffer.from(value, "base64").toString("utf8"));
     this.#entries.set(key, { name: keyText(key), writtenAt: revision, endpoint });

@@ -14,6 +14,7 @@ interface Question {
 
 type Answering = (question: Question, response: ServerResponse) => void;
 
+const ASK_EVERY_MS = 20;
 const HEADER = { cluster_id: "7", revision: "10" };
 const PASSWORD = "s3cret-4711";
 
@@ -39,7 +40,7 @@ async function follow(t: TestContext, answer: Answering, user = { username: "", 
   const tell = (endpoints: readonly EndpointSpec[]): void => {
     found.push(endpoints.map(({ host, port }) => `${host}:${port}`).join(" "));
   };
-  const ended = followPrefix(spec)(tell, stop.signal).then(
+  const ended = followPrefix(spec, ASK_EVERY_MS)(tell, stop.signal).then(
     () => "as planned",
     (error: Error) => error.message.replace(url, "URL"),
   );
@@ -66,8 +67,9 @@ function lines(response: ServerResponse, ...messages: readonly object[]): void {
 
 /** Well, but for the stream. */
 function withStream(...messages: readonly object[]): Answering {
-  return ({ path }, response) => {
+  return ({ path, body }, response) => {
     if (path === "/v3/watch") lines(response, ...messages);
+    else if (body["count_only"] === true) json(response, 200, { header: HEADER, count: "1" });
     else json(response, 200, { header: HEADER, kvs: values("10.0.0.1:80"), count: "1" });
   };
 }
@@ -131,6 +133,37 @@ describe("a conversation with etcd", () => {
       response.end();
     });
     assert.match(await ended, /ended the stream of changes/);
+  });
+
+  const askedMeanwhile: readonly (readonly [what: string, answer: object, ended: RegExp])[] = [
+    ["has gone back", { header: { ...HEADER, revision: "9" }, count: "1" }, /has other data than before/],
+    ["is another cluster", { header: { ...HEADER, cluster_id: "8" }, count: "1" }, /has other data than before/],
+    ["counts what the stream has not told of", { header: { ...HEADER, revision: "11" }, count: "2" }, /does not tell of changes/],
+    ["says what is not understood", {}, /not understood/],
+  ];
+  for (const [what, answer, expected] of askedMeanwhile) {
+    it(`breaks off when the member ${what}`, async (t) => {
+      const { ended, found } = await follow(t, (question, response) => {
+        if (question.body["count_only"] === true) json(response, 200, answer);
+        else withStream()(question, response);
+      });
+      assert.match(await ended, expected);
+      assert.deepEqual([...new Set(found)], ["10.0.0.1:80"]);
+    });
+  }
+
+  it("breaks off when the member hangs", async (t) => {
+    const { ended } = await follow(t, (question, response) => {
+      if (question.body["count_only"] !== true) withStream()(question, response);
+    });
+    assert.match(await ended, /no complete answer within 500 ms/);
+  });
+
+  it("confirms what is known whenever the member is well", async (t) => {
+    const { found } = await follow(t, withStream());
+    const deadline = Date.now() + 5_000;
+    while (found.length < 3 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.ok(found.length >= 3);
   });
 
   const refused: readonly (readonly [answer: readonly [status: number, body: unknown], ended: RegExp])[] = [
