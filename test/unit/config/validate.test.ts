@@ -111,9 +111,9 @@ const DOCUMENT_CASES: readonly (readonly [string, string, RegExp])[] = [
     /"10\.0\.0\.0\/33" is not an address range \(an IPv4 prefix has at most 32 bits\)/,
   ],
   [
-    "a planned source of endpoints",
-    `${MINIMAL}services: [{ name: a, endpoints: { kubernetes: {} } }]`,
-    /services\[0\]\.endpoints\.kubernetes is not available yet/,
+    "a planned setting of a service",
+    `${MINIMAL}services: [{ name: a, endpoints: { static: [{ address: "a:1" }] }, mesh: {} }]`,
+    /services\[0\]\.mesh is not available yet/,
   ],
   [
     "an unknown algorithm",
