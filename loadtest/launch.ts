@@ -36,7 +36,14 @@ export async function launch({ mainPath, directory, core, configuration }: Launc
   const logPath = join(directory, "windrose.log");
   // JSON is YAML; generating it needs no library.
   writeFileSync(configPath, JSON.stringify(configuration, null, 2));
-  const started = startPinned(process.execPath, [...NODE_FLAGS, mainPath, "run", "-c", configPath, "--ready-fd", "3"], { core, logPath });
+  const started = startPinned(
+    process.execPath,
+    [...NODE_FLAGS, mainPath, "run", "-c", configPath, "--state", join(directory, "state"), "--ready-fd", "3"],
+    {
+      core,
+      logPath,
+    },
+  );
   const ready = JSON.parse(await readLine(started.channel, logPath)) as Ready;
   return {
     ...started,

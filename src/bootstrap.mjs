@@ -20,7 +20,7 @@ const TEST_TIMEOUT_MS = 180_000;
 const LOCK_POLL_MS = 100;
 const FORWARDED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 
-const TASKS = { start, test, build, bench, soak, hostile, reload, verify };
+const TASKS = { start, test, build, bench, soak, hostile, chaos, reload, verify };
 
 class Failure extends Error {
   constructor(message, exitCode = 1) {
@@ -78,6 +78,10 @@ function soak(args) {
 
 function hostile(args) {
   return runLoadTest("hostile", args, "the test with hostile clients failed");
+}
+
+function chaos(args) {
+  return runLoadTest("chaos", args, "the test with failing services failed");
 }
 
 function reload(args) {

@@ -47,7 +47,7 @@ function createRoute(index: number, hostname: string, type: "Exact" | "PathPrefi
     timeouts: { requestMs: 0, backendRequestMs: 0 },
     retry: {
       attempts: 0,
-      on: { connectFailure: false, reset: false, timeout: false, statuses: [] },
+      on: { connectFailure: false, reset: false, timeout: false, malformed: false, statuses: [] },
       maxReplayBytes: 0,
       budgetPercent: 0,
       budgetMinPerSecond: 0,

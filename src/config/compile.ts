@@ -216,6 +216,7 @@ function compileRetry({ on, maxReplayBytes, ...rest }: CompleteRoute["retry"]): 
       connectFailure: words.includes("connect-failure"),
       reset: words.includes("reset"),
       timeout: words.includes("timeout"),
+      malformed: words.includes("malformed"),
       statuses: [...statuses].sort((a, b) => a - b),
     },
     maxReplayBytes: bytes(maxReplayBytes),

@@ -46,7 +46,7 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
     const { hashOn } = spec.balance;
     const set = endpoints.reconcileEndpoints(spec, found.endpointsOf(spec), performance.now());
     const guard = guardOf(guards, spec, set);
-    health.apply(spec.name, set, performance.now());
+    applyHealth(spec.name, set);
     return {
       spec,
       endpoints: set,
@@ -55,6 +55,11 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
       feedback: combineFeedback([createBalanceFeedback(spec.balance), learnsNothing(spec) ? null : guard]),
       retryBudget,
     };
+  }
+
+  function applyHealth(service: string, set: EndpointSet): void {
+    const now = performance.now();
+    for (const endpoint of health.apply(service, set, now)) guards.get(service)?.recovered(endpoint, now);
   }
 
   function forgetOthers(snapshot: Snapshot, names: ReadonlySet<string>): void {
@@ -90,11 +95,11 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
       // Pickers watch the set.
       const set = endpoints.reconcileEndpoints(spec, message.endpoints, performance.now());
       guards.get(spec.name)?.update(spec, set.endpoints);
-      health.apply(spec.name, set, performance.now());
+      applyHealth(spec.name, set);
     },
     setHealth(message) {
       const set = endpoints.setOf(message.service);
-      if (health.take(message) && set !== undefined) health.apply(message.service, set, performance.now());
+      if (health.take(message) && set !== undefined) applyHealth(message.service, set);
     },
     inspect: (services, worker) =>
       services.flatMap((service) => reportsOf(endpoints.endpointsOf(service), guards.get(service) ?? null, { service, worker })),

@@ -1,5 +1,5 @@
 /** Health in a worker: what the primary last said of each service, applied to whatever endpoints the service has. */
-import type { EndpointSet } from "../engine/model/endpoint.js";
+import type { Endpoint, EndpointSet } from "../engine/model/endpoint.js";
 import type { HealthMessage } from "./protocol.js";
 
 export class WorkerHealth {
@@ -12,20 +12,27 @@ export class WorkerHealth {
     return true;
   }
 
-  /** After news, and whenever the endpoints of the service have changed. One that comes back starts slowly, if the service has it so. */
-  apply(service: string, set: EndpointSet, now: number): void {
+  /**
+   * After news, and whenever the endpoints of the service have changed. One that comes back starts slowly, if the service has it so.
+   * @returns those that are healthy again
+   */
+  apply(service: string, set: EndpointSet, now: number): readonly Endpoint[] {
     const latest = this.#latest.get(service);
-    if (latest === undefined) return;
+    const recovered: Endpoint[] = [];
+    if (latest === undefined) return recovered;
     const unhealthy = new Set(latest.unhealthy);
     let isChanged = false;
     for (const endpoint of set.endpoints) {
       const isHealthy = !unhealthy.has(endpoint.id);
       if (endpoint.isHealthy === isHealthy) continue;
       endpoint.isHealthy = isHealthy;
-      if (isHealthy) endpoint.startedAt = now;
       isChanged = true;
+      if (!isHealthy) continue;
+      endpoint.startedAt = now;
+      recovered.push(endpoint);
     }
     if (isChanged) set.touch();
+    return recovered;
   }
 
   /** Forgets the services that are no more. */

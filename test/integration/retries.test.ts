@@ -35,7 +35,9 @@ const resets: Behaviour = whenRead((request) => request.socket.resetAndDestroy()
 const closes: Behaviour = whenRead((request) => request.socket.destroy());
 const hangs: Behaviour = () => {};
 
-const ALL = 'on: [connect-failure, reset, timeout, "503", 502], budgetMinPerSecond: 1000';
+const garbage: Behaviour = whenRead(({ socket }) => socket.end(Buffer.from([0x16, 0x03, 0x01, 0x00, 0x0d, 0x0a])));
+
+const ALL = 'on: [connect-failure, reset, timeout, malformed, "503", 502], budgetMinPerSecond: 1000';
 
 describe("retries", () => {
   let upstreams: Upstream[] = [];
@@ -147,6 +149,7 @@ workers: 1
   for (const [what, failure] of [
     ["a reset before the first byte", resets],
     ["an orderly close before the first byte", closes],
+    ["bytes that are not HTTP", garbage],
     ["a chosen status", answers(503)],
     ["another chosen status", answers(502)],
   ] as const) {

@@ -62,7 +62,7 @@ const retry = z.strictObject({
     .default(["connect-failure"])
     .describe(
       "What is repeated. connect-failure: no connection, none with TLS, or the service refused the request unseen (HTTP/2). reset: the connection ended before a response. " +
-        "timeout: timeouts.backendRequest passed. 500 to 599: that status. Once a service may have seen the request, only for idempotent methods.",
+        "timeout: timeouts.backendRequest passed. malformed: what came is no HTTP. 500 to 599: that status. Once a service may have seen the request, only for idempotent methods.",
     ),
   maxReplayBytes: size()
     .default("64KiB")

@@ -125,7 +125,7 @@ export const method = () =>
     return { message: "{value} is not a method" };
   });
 
-const RETRY_CONDITION = /^(connect-failure|reset|timeout|5[0-9]{2})$/;
+const RETRY_CONDITION = /^(connect-failure|reset|timeout|malformed|5[0-9]{2})$/;
 
 /** A kind of failure, or a status as text or number. */
 export const retryCondition = () =>
@@ -133,7 +133,10 @@ export const retryCondition = () =>
 
 function retryConditionFlaw(value: string): Flaw | null {
   if (RETRY_CONDITION.test(value)) return null;
-  return { message: "{value} is not a retry condition", hint: "write connect-failure, reset, timeout, or a status from 500 to 599" };
+  return {
+    message: "{value} is not a retry condition",
+    hint: "write connect-failure, reset, timeout, malformed, or a status from 500 to 599",
+  };
 }
 
 /** The path of a match: what is compared with a request's path, so nothing that a request's path never holds. */

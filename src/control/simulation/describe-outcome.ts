@@ -177,11 +177,12 @@ function describePolicies({ timeouts, retry }: RouteSpec, method: string): Expla
   };
 }
 
-function retryConditions({ connectFailure, reset, timeout, statuses }: RetryConditions): string[] {
+function retryConditions({ connectFailure, reset, timeout, malformed, statuses }: RetryConditions): string[] {
   return [
     ...(connectFailure ? ["connect-failure"] : []),
     ...(reset ? ["reset"] : []),
     ...(timeout ? ["timeout"] : []),
+    ...(malformed ? ["malformed"] : []),
     ...statuses.map(String),
   ];
 }

@@ -72,7 +72,7 @@ export const ERRORS = Object.freeze({
   "upstream-refused": facts(503, "UR", "upstream", "The service refused the request", true),
   "upstream-reset": facts(502, "UR", "upstream", "The service reset the connection", true),
   "upstream-closed": facts(502, "UC", "upstream", "The service closed the connection early", true),
-  "upstream-protocol": facts(502, "UP", "upstream", "The service sent a malformed answer"),
+  "upstream-protocol": facts(502, "UP", "upstream", "The service sent a malformed answer", true),
 } satisfies Record<string, ErrorFacts>);
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -237,6 +237,8 @@ export interface RetryConditions {
   readonly reset: boolean;
   /** `timeouts.backendRequestMs` passed. */
   readonly timeout: boolean;
+  /** What came instead of a response is none. */
+  readonly malformed: boolean;
   /** 500–599, ascending, each once. */
   readonly statuses: readonly number[];
 }

@@ -67,6 +67,11 @@ function counted(
   return { state: "closed", requests: requests + 1, failures: circuit.failures + failures, windowEndsAt };
 }
 
+/** There is reason to try before an opening is over: the next request is a probe. */
+export function probed(circuit: Circuit, now: number): Circuit {
+  return circuit.state === "open" ? { ...circuit, until: Math.min(circuit.until, now) } : circuit;
+}
+
 /** Until when it takes nothing, if nothing is heard until then; 0: it takes requests. */
 export function heldUntil(circuit: Circuit, { openMs, halfOpenRequests }: BreakerSpec): number {
   switch (circuit.state) {

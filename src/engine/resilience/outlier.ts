@@ -77,6 +77,13 @@ export function eject(state: OutlierState, policy: OutlierSpec, occasion: { read
   state.consecutiveGatewayErrors = 0;
 }
 
+/** Ends an ejection before its time. How often there was one is not forgotten: it may fail again at once. */
+export function acquit(state: OutlierState, now: number): void {
+  state.ejectedUntil = Math.min(state.ejectedUntil, now);
+  state.consecutive5xx = 0;
+  state.consecutiveGatewayErrors = 0;
+}
+
 function ejectionMs(ejections: number, { baseEjectionMs, maxEjectionMs }: OutlierSpec): number {
   return Math.min(baseEjectionMs * ejections, Math.max(maxEjectionMs, baseEjectionMs));
 }

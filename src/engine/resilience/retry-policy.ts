@@ -34,6 +34,8 @@ export function retriesError(conditions: RetryConditions, code: ErrorCode): bool
       return conditions.reset;
     case "upstream-timeout":
       return conditions.timeout;
+    case "upstream-protocol":
+      return conditions.malformed;
     default:
       return false;
   }

@@ -6,9 +6,10 @@
 import type { AttemptFeedback, AttemptResult, Endpoint } from "../model/endpoint.js";
 import type { ErrorCode } from "../model/errors.js";
 import type { BreakerSpec, OutlierSpec, ServiceSpec } from "../model/snapshot.js";
-import { admit, afterFailure, afterSuccess, type Circuit, CLOSED, describeCircuit, heldUntil } from "./circuit.js";
+import { admit, afterFailure, afterSuccess, type Circuit, CLOSED, describeCircuit, heldUntil, probed } from "./circuit.js";
 import { type Outcome, outcomeOf } from "./outcome.js";
 import {
+  acquit,
   createOutlierState,
   describeReason,
   eject,
@@ -127,6 +128,19 @@ export class ServiceGuard implements AttemptFeedback {
     if (isEjected(outlier, now)) return;
     const reason = noteOutcome(outlier, policy, outcome);
     if (reason !== null) this.#eject(endpoint, policy, { reason, now });
+  }
+
+  /**
+   * Checks had taken it out and have brought it back: what attempts have shown is about what it was before. A check that is passed
+   * without that ends nothing: endpoints whose checks pass while their requests fail would go in and out.
+   */
+  recovered(endpoint: Endpoint, now: number): void {
+    this.#circuit = probed(this.#circuit, now);
+    const known = this.#known.get(endpoint);
+    if (known === undefined) return;
+    acquit(known.outlier, now);
+    known.circuit = probed(known.circuit, now);
+    this.#hold(endpoint, known);
   }
 
   #eject(endpoint: Endpoint, policy: OutlierSpec, occasion: { readonly reason: OutlierReason; readonly now: number }): void {

@@ -86,7 +86,7 @@ test("a route matches everything on all ingress listeners, for 15 s, with one re
     timeouts: { requestMs: 15_000, backendRequestMs: 0 },
     retry: {
       attempts: 1,
-      on: { connectFailure: true, reset: false, timeout: false, statuses: [] },
+      on: { connectFailure: true, reset: false, timeout: false, malformed: false, statuses: [] },
       maxReplayBytes: 65_536,
       budgetPercent: 20,
       budgetMinPerSecond: 10,
@@ -98,12 +98,12 @@ test("retry conditions are words and statuses, as text or number; statuses are s
   const retryOf = (retry: string) => accept(withRoute(`${BACKENDS}    retry: ${retry}\n`)).snapshot.routes[0]?.retry;
   assert.deepEqual(retryOf('{ attempts: 2, on: [reset, "504", 503, timeout, "503"], maxReplayBytes: 1MiB, budgetPercent: 5 }'), {
     attempts: 2,
-    on: { connectFailure: false, reset: true, timeout: true, statuses: [503, 504] },
+    on: { connectFailure: false, reset: true, timeout: true, malformed: false, statuses: [503, 504] },
     maxReplayBytes: 1024 * 1024,
     budgetPercent: 5,
     budgetMinPerSecond: 10,
   });
-  assert.deepEqual(retryOf("{ on: [] }")?.on, { connectFailure: false, reset: false, timeout: false, statuses: [] });
+  assert.deepEqual(retryOf("{ on: [] }")?.on, { connectFailure: false, reset: false, timeout: false, malformed: false, statuses: [] });
 });
 
 test("a service is plain HTTP/1.1, round robin, with 1,024 connections per endpoint", () => {

@@ -17,7 +17,8 @@ test("endpoints are what the newest message says, and pickers hear of changes on
   health.apply("s", set, 6);
   assert.deepEqual([a?.isHealthy, b?.isHealthy, set.generation], [false, true, generation + 1]);
   health.take(message(3));
-  health.apply("s", set, 7);
+  assert.deepEqual(health.apply("s", set, 7), [a], "those that are healthy again");
+  assert.deepEqual(health.apply("s", set, 7), []);
   assert.deepEqual([a?.isHealthy, a?.startedAt, b?.startedAt], [true, 7, 0]);
 });
 

@@ -13,7 +13,7 @@ import {
 const CODES = Object.keys(ERRORS) as ErrorCode[];
 
 function conditions(changes: Partial<RetryConditions> = {}): RetryConditions {
-  return { connectFailure: false, reset: false, timeout: false, statuses: [], ...changes };
+  return { connectFailure: false, reset: false, timeout: false, malformed: false, statuses: [], ...changes };
 }
 
 describe("retry policy", () => {
@@ -24,10 +24,11 @@ describe("retry policy", () => {
     assert.deepEqual(repeated({ connectFailure: true }), ["connect-failed", "connect-timeout", "upstream-tls-failed", "upstream-refused"]);
     assert.deepEqual(repeated({ reset: true }), ["upstream-stale", "upstream-reset", "upstream-closed"]);
     assert.deepEqual(repeated({ timeout: true }), ["upstream-timeout"]);
+    assert.deepEqual(repeated({ malformed: true }), ["upstream-protocol"]);
   });
 
   it("can repeat exactly what the error table calls retryable", () => {
-    const all = conditions({ connectFailure: true, reset: true, timeout: true });
+    const all = conditions({ connectFailure: true, reset: true, timeout: true, malformed: true });
     for (const code of CODES) assert.equal(retriesError(all, code), ERRORS[code].isRetryable, code);
   });
 

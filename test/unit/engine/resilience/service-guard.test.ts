@@ -53,6 +53,33 @@ describe("service guard", () => {
     assert.deepEqual(guard.reasonsOf(endpoints[1]!, 30_010), []);
   });
 
+  it("forgets an ejection when checks bring the endpoint back, but not how often it was ejected", () => {
+    const { endpoints, guard, picked } = fixture(3, { outlier: OUTLIER });
+    const bad = endpoints[1]!;
+    tell(guard, bad, { code: "connect-failed", now: 10, times: 3 });
+    guard.recovered(bad, 2_000);
+    assert.deepEqual(picked(2_000), [0, 1, 2]);
+    assert.deepEqual(guard.reasonsOf(bad, 2_000), []);
+    tell(guard, bad, { code: "connect-failed", now: 2_001, times: 2 });
+    assert.deepEqual(picked(2_001), [0, 1, 2], "counts anew");
+    tell(guard, bad, { code: "connect-failed", now: 2_002 });
+    assert.equal(bad.ejectedUntil, 62_002);
+    guard.recovered(endpoints[2]!, 2_003);
+    assert.deepEqual(picked(2_003), [0, 2]);
+  });
+
+  it("lets open circuits be probed when checks bring an endpoint back, and no more than that", () => {
+    const { endpoints, guard, picker, picked } = fixture(2, { breakers: { endpoint: BREAKER, service: BREAKER } });
+    tell(guard, endpoints[0]!, { code: "connect-failed", now: 10, times: 2 });
+    assert.deepEqual(picked(11), [], "the service's circuit is open");
+    guard.recovered(endpoints[0]!, 12);
+    const probe = pick(picker, { now: 12 });
+    assert.ok(probe !== null);
+    assert.equal(pick(picker, { now: 12 }), null, "one probe");
+    tell(guard, probe, { status: 200, now: 13 });
+    assert.deepEqual(picked(14), [0, 1]);
+  });
+
   it("does not count the client's part, nor what was under way when the endpoint was ejected", () => {
     const { endpoints, guard } = fixture(3, { outlier: OUTLIER });
     for (const code of ["downstream-abort", "slow-client", "upstream-overflow", "upstream-stale"] as const)
