@@ -46,7 +46,7 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
     const { hashOn } = spec.balance;
     const set = endpoints.reconcileEndpoints(spec, found.endpointsOf(spec), performance.now());
     const guard = guardOf(guards, spec, set);
-    applyHealth(spec.name, set);
+    applyHealth(spec.name, set, { health, guards });
     return {
       spec,
       endpoints: set,
@@ -55,11 +55,6 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
       feedback: combineFeedback([createBalanceFeedback(spec.balance), learnsNothing(spec) ? null : guard]),
       retryBudget,
     };
-  }
-
-  function applyHealth(service: string, set: EndpointSet): void {
-    const now = performance.now();
-    for (const endpoint of health.apply(service, set, now)) guards.get(service)?.recovered(endpoint, now);
   }
 
   function forgetOthers(snapshot: Snapshot, names: ReadonlySet<string>): void {
@@ -95,15 +90,24 @@ export function createRuntimeBuilder(ports: FilterPorts): RuntimeBuilder {
       // Pickers watch the set.
       const set = endpoints.reconcileEndpoints(spec, message.endpoints, performance.now());
       guards.get(spec.name)?.update(spec, set.endpoints);
-      applyHealth(spec.name, set);
+      applyHealth(spec.name, set, { health, guards });
     },
     setHealth(message) {
       const set = endpoints.setOf(message.service);
-      if (health.take(message) && set !== undefined) applyHealth(message.service, set);
+      if (health.take(message) && set !== undefined) applyHealth(message.service, set, { health, guards });
     },
     inspect: (services, worker) =>
       services.flatMap((service) => reportsOf(endpoints.endpointsOf(service), guards.get(service) ?? null, { service, worker })),
   };
+}
+
+function applyHealth(
+  service: string,
+  set: EndpointSet,
+  { health, guards }: { health: WorkerHealth; guards: Map<string, ServiceGuard> },
+): void {
+  const now = performance.now();
+  for (const endpoint of health.apply(service, set, now)) guards.get(service)?.recovered(endpoint, now);
 }
 
 /** The one that the service had; null when it needs none. */
