@@ -1,4 +1,6 @@
 /** The services of one gateway in the chaos test, as their harness holds them: started, broken, mended and ended by pid. */
+
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
@@ -51,12 +53,13 @@ export class Endpoint {
   /** Resolves when it does. */
   async behave(behaviour: Behaviour): Promise<void> {
     const child = this.#child;
-    const told = new Promise<void>((resolve, reject) => {
-      child.process.once("message", () => resolve());
-      child.process.once("exit", () => reject(new Error(child.end)));
-    });
+    const told = new AbortController();
     child.send(behaviour);
-    await told;
+    // Rejects when the process ends: its listeners go with the signal.
+    await Promise.race([
+      once(child.process, "message", told),
+      once(child.process, "exit", told).then(() => Promise.reject(new Error(child.end))),
+    ]).finally(() => told.abort());
   }
 
   async kill(): Promise<void> {

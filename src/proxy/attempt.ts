@@ -75,20 +75,30 @@ export class Attempt implements UpstreamHandler {
 
   /**
    * Gives it up; the owner hears nothing any more.
-   * @param code why, if the exchange failed: a service that was silent while the time of the whole exchange passed is told of
+   * @param code why, if the exchange failed: a service that was silent, or out of reach, while the time of the whole exchange
+   * passed is told of
    */
   abort(code: ErrorCode | "" = ""): void {
     if (!this.#over()) return;
+    const { isConnecting, isAsked } = this.#wait;
     this.#call?.abort();
-    if (code === "upstream-timeout" && this.isSent && !this.#isTold) this.#tell(0, code, NO_HEADERS);
+    if (code === "upstream-timeout" && isAsked && !this.#isTold) this.#tell(0, isConnecting ? "connect-timeout" : code, NO_HEADERS);
   }
 
-  /** Ends it as a failure that was found on this side. */
-  giveUp(code: ErrorCode, detail: string): void {
+  /** Ends it as a failure because its own time has passed. */
+  timeOut(detail: string): void {
     if (!this.#over()) return;
+    const { isConnecting, isAsked } = this.#wait;
+    const code = isConnecting ? "connect-timeout" : "upstream-timeout";
     this.#call?.abort();
-    this.#tell(0, code, NO_HEADERS);
+    if (isAsked) this.#tell(0, code, NO_HEADERS);
     this.#owner.attemptError(code, detail);
+  }
+
+  /** For whom it waits: not for the service as long as others of our requests are before it. */
+  get #wait(): { readonly isConnecting: boolean; readonly isAsked: boolean } {
+    const isConnecting = !this.isSent && this.#call?.isConnecting === true;
+    return { isConnecting, isAsked: this.isSent || isConnecting };
   }
 
   /** Whatever comes from now on is for `owner`. */

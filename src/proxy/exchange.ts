@@ -262,7 +262,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
   }
 
   attemptTimedOut(detail: string): void {
-    this.#attempt?.giveUp("upstream-timeout", detail);
+    this.#attempt?.timeOut(detail);
   }
 
   /** A client that does not take what waits for it is no fault of the service. */

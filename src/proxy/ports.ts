@@ -115,6 +115,8 @@ export interface UpstreamCall {
    * waits for the service now, no longer for the client.
    */
   bodyArrived(isWhole: boolean): void;
+  /** Before `onConnected`: it waits until the service is reached, and not for a place among other requests to it. */
+  readonly isConnecting: boolean;
   /** Gives the attempt up; what carried it, a connection or a stream, is closed unless the exchange was complete. No further callbacks. */
   abort(): void;
 }

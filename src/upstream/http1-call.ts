@@ -10,6 +10,7 @@ import type { BodyState, WaitingCall } from "./waiting-calls.js";
 
 /** What carries the attempt at present: a connection, or the queue it waits in. */
 export interface Carrier {
+  readonly isConnecting: boolean;
   write(chunk: Uint8Array): boolean;
   endRequest(): void;
   pause(): void;
@@ -38,6 +39,11 @@ export class Http1Call implements UpstreamCall, WaitingCall {
     this.head = head;
     this.webSocketKey = webSocketKey;
     this.bodyState = request.bodyLength === 0 ? "whole" : "partial";
+  }
+
+  /** Not one that had to wait for its place first: its time has passed there. */
+  get isConnecting(): boolean {
+    return this.waitTimer === null && this.carrier !== null && this.carrier.isConnecting;
   }
 
   write(chunk: Uint8Array): boolean {

@@ -103,6 +103,10 @@ export class Http1Connection implements Carrier, PlaceHolder, ResponseEvents {
     return this.#state === "idle";
   }
 
+  get isConnecting(): boolean {
+    return this.#state === "connect" || this.#state === "handshake";
+  }
+
   /** Starts an exchange on an open connection that has none. */
   begin(call: Http1Call): void {
     this.#timer.cancel();
@@ -380,7 +384,7 @@ export class Http1Connection implements Carrier, PlaceHolder, ResponseEvents {
   }
 
   #onTimer(): void {
-    if (this.#state === "connect" || this.#state === "handshake") this.#fail("connect-timeout", `no ${this.#state} in time`);
+    if (this.isConnecting) this.#fail("connect-timeout", `no ${this.#state} in time`);
     else this.close();
   }
 

@@ -276,6 +276,8 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
 
   // ── Carrier, for calls that wait ───────────────────────────────────────────────────────────────────────────────
 
+  readonly isConnecting = false;
+
   write(): boolean {
     return false;
   }

@@ -16,6 +16,8 @@ import type { BodyState, WaitingCall } from "./waiting-calls.js";
 
 /** Where a call waits for a stream. */
 export interface CallQueue {
+  /** For the connections that are being made, and for no other request. */
+  readonly isConnecting: boolean;
   leave(call: Http2Call): void;
   /** `call.bodyState` has changed. */
   bodyArrived(call: Http2Call): void;
@@ -94,6 +96,10 @@ export class Http2Call implements UpstreamCall, StreamUser, WaitingCall, PlaceHo
   }
 
   // ── UpstreamCall ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  get isConnecting(): boolean {
+    return this.#substitute?.isConnecting ?? this.#queue?.isConnecting ?? false;
+  }
 
   write(chunk: Uint8Array): boolean {
     if (this.#substitute !== null) return this.#substitute.write(chunk);

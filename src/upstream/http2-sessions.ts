@@ -111,6 +111,10 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
     if (this.connectionCount === 0) this.#refuse(call);
   }
 
+  get isConnecting(): boolean {
+    return this.#connectingCount > 0 && this.#connectingCount === this.#sessions.length;
+  }
+
   /** A call that was given up while it waited. */
   leave(call: Http2Call): void {
     this.#waiting.leave(call);
@@ -304,8 +308,7 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
 
   #onWaitedTooLong(call: Http2Call): void {
     const { connectTimeoutMs } = this.target;
-    const isConnecting = this.#connectingCount > 0 && this.#connectingCount === this.#sessions.length;
-    if (isConnecting) call.fail("connect-timeout", `not connected within ${connectTimeoutMs} ms`);
+    if (this.isConnecting) call.fail("connect-timeout", `not connected within ${connectTimeoutMs} ms`);
     else if (!this.#admits(call)) call.fail("upstream-overflow", noPlaceForUpload(this.target));
     else call.fail("upstream-overflow", `no stream free within ${connectTimeoutMs} ms`);
   }

@@ -164,5 +164,6 @@ const DEAF_CALL: UpstreamCall = {
   pause: () => undefined,
   resume: () => undefined,
   bodyArrived: () => undefined,
+  isConnecting: false,
   abort: () => undefined,
 };

@@ -18,6 +18,7 @@ function ends(room = Number.POSITIVE_INFINITY) {
       pause: () => {},
       resume: () => {},
       bodyArrived: () => {},
+      isConnecting: false,
       abort: () => {},
     };
   };
