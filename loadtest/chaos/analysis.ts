@@ -16,6 +16,8 @@ export interface RunRecords {
   readonly victims: readonly EndpointRecord[];
   /** Of all requests, that these get when all is well; 0: there are none. */
   readonly fairShare: number;
+  /** There are others to go to. */
+  readonly canStop: boolean;
   readonly healthyFromMs: number;
   readonly faultFromMs: number;
   readonly faultUntilMs: number;
@@ -96,24 +98,22 @@ function sendsOf(run: RunRecords): number[] {
   const seen = new Set<number>();
   const sends: number[] = [];
   for (const { atMs, number } of victims) {
-    const sentMs = number >= 0 && atMs >= faultUntilMs ? dueMs(run, number) : atMs;
+    const sentMs = atMs >= faultUntilMs ? dueMs(run, number) : atMs;
     if (sentMs < faultFromMs || sentMs >= faultUntilMs) continue;
     seen.add(number);
     sends.push(sentMs);
   }
-  // Connections that were reset are these requests already.
-  const isAnonymous = seen.has(-1);
   for (const outcome of outcomes) {
     const [number, , result] = outcome;
     const isTelling = result !== GOOD || (attempts.get(number) ?? 1) > 1;
-    if (isTelling && !isAnonymous && !seen.has(number) && isOfFault(run, outcome)) sends.push(Math.max(faultFromMs, dueMs(run, number)));
+    if (isTelling && !seen.has(number) && isOfFault(run, outcome)) sends.push(Math.max(faultFromMs, dueMs(run, number)));
   }
   return sends.sort((a, b) => a - b);
 }
 
 /** The end of the first second's worth of silence, or nearly so. */
-function stopOf({ faultFromMs, faultUntilMs, fairShare, periodMs }: RunRecords, sends: readonly number[]): number | null {
-  if (fairShare === 0 || fairShare === 1) return null;
+function stopOf({ faultFromMs, faultUntilMs, fairShare, periodMs, canStop }: RunRecords, sends: readonly number[]): number | null {
+  if (!canStop) return null;
   const few = Math.max(1, (HARDLY_ANYTHING * fairShare * SECOND_MS) / periodMs);
   for (const fromMs of [faultFromMs, ...sends]) {
     if (fromMs + SECOND_MS > faultUntilMs) return null;

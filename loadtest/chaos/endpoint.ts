@@ -101,11 +101,7 @@ const server = createServer({ keepAliveTimeout: 120_000, requestTimeout: 0 }, (r
 
 server.on("connection", (socket: Socket) => {
   socket.on("error", () => {});
-  if (behaviour === "reset") {
-    // As many as there were attempts; which request it was cannot be known.
-    writeSync(record, `${epochMs().toFixed(1)} -1\n`);
-    return socket.resetAndDestroy();
-  }
+  if (behaviour === "reset") return socket.resetAndDestroy();
   sockets.add(socket.once("close", () => sockets.delete(socket)));
 });
 

@@ -10,7 +10,7 @@ import type { Behaviour, EndpointReport, EndpointSetting } from "./endpoint.js";
 
 export interface EndpointRecord {
   readonly atMs: number;
-  /** Of the request; -1: a connection that was reset before one came. */
+  /** Of the request. */
   readonly number: number;
 }
 

@@ -207,7 +207,7 @@ backend services
   balance roundrobin
   http-reuse safe
   option httpchk GET /healthz
-  default-server check inter 1s fall 3 rise 1 observe layer7 error-limit 5 on-error mark-down
+  default-server check inter 1s fall 3 rise 2 observe layer7 error-limit 5 on-error mark-down
 ${servers.join("\n")}
 backend unchecked
   balance roundrobin

@@ -25,7 +25,7 @@ export const CHAOS_USAGE = `Usage: npm run chaos -- [options]
   --only FAULT[,FAULT]      ${FAULTS.map(({ name }) => name).join(", ")} (default: all)
   --gateway NAME[,NAME]     ${GATEWAYS.map(({ name }) => name).join(", ")} (default: all that are installed)
   --seconds N               length of a fault (default 8)
-  --recovery N              how long to wait at most until all is as before (default 25)
+  --recovery N              how long to wait at most until all is as before (default 30)
   --rate N                  requests per second and gateway (default 200)
   --endpoints N             services behind each gateway (default 4)
   --in-turn                 one gateway after the other instead of side by side
@@ -39,7 +39,7 @@ const FLAGS = {
   only: { type: "string", default: "" },
   gateway: { type: "string", default: "" },
   seconds: { type: "string", default: "8" },
-  recovery: { type: "string", default: "25" },
+  recovery: { type: "string", default: "30" },
   rate: { type: "string", default: "200" },
   endpoints: { type: "string", default: "4" },
   "in-turn": { type: "boolean", default: false },

@@ -97,6 +97,7 @@ class Run {
       await running.stop();
       const figures = analyse({
         ...{ startedAtMs, periodMs: this.#periodMs, outcomes, attempts: running.attempts(), victims: this.#records() },
+        ...{ canStop: this.#victims.length > 0 && this.#fault.hitsAll !== true },
         ...{ fairShare: this.#fairShare, healthyFromMs: startedAtMs + WARM_UP_MS, faultFromMs, faultUntilMs },
       });
       return { ...figures, worstLateMs };

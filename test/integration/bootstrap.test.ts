@@ -254,6 +254,6 @@ describe("bootstrap", () => {
   it("refuses a task that it does not know", async () => {
     const { code, stderr } = await bootstrap("deploy");
     assert.equal(code, 64);
-    assert.match(stderr, /usage: node src\/bootstrap\.mjs start\|test\|build\|bench\|soak\|hostile\|reload\|verify/);
+    assert.match(stderr, /usage: node src\/bootstrap\.mjs start\|test\|build\|bench\|soak\|hostile\|chaos\|reload\|verify/);
   });
 });
