@@ -9,7 +9,14 @@ import { ERRORS, type ErrorCode } from "../engine/model/errors.js";
 import type { HeaderList, Principal, RequestHead } from "../engine/model/request.js";
 import type { RouteTimeouts } from "../engine/model/snapshot.js";
 import { noteRequest, tryRetry } from "../engine/resilience/retry-budget.js";
-import { isIdempotent, isUnprocessed, LOWEST_RETRIED_STATUS, retriesError, retriesStatus } from "../engine/resilience/retry-policy.js";
+import {
+  isFree,
+  isIdempotent,
+  isUnprocessed,
+  LOWEST_RETRIED_STATUS,
+  retriesError,
+  retriesStatus,
+} from "../engine/resilience/retry-policy.js";
 import { matchRoute } from "../engine/routing/match-route.js";
 import { admit, SERVER_WIDE, SERVER_WIDE_REPLY } from "./admission.js";
 import { Attempt, type AttemptOwner } from "./attempt.js";
@@ -249,7 +256,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     // No retry, for the service was not asked. It may refuse again, and so it is asked once more only.
     const isUnanswered = code === "upstream-stale" || isUnprocessed(code);
     if (isUnanswered && mayRepeat && !this.#isRepetition) return this.#startAttempt(this.#lastEndpoint as Endpoint, true);
-    const endpoint = retriesError((this.#route as RouteRuntime).spec.retry.on, code) ? this.#nextEndpoint(mayRepeat) : null;
+    const endpoint = retriesError((this.#route as RouteRuntime).spec.retry.on, code) ? this.#nextEndpoint(mayRepeat, code) : null;
     if (endpoint === null) this.fail(code, detail);
     else this.#startAttempt(endpoint, false);
   }
@@ -280,14 +287,14 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
     return this.#body === null || this.#body.canReplay;
   }
 
-  /** Where to try again; null when that is not allowed or there is no such place. */
-  #nextEndpoint(mayRepeat: boolean): Endpoint | null {
+  /** Where to try again after `code` ("": an answer); null when that is not allowed or there is no such place. */
+  #nextEndpoint(mayRepeat: boolean, code: ErrorCode | ""): Endpoint | null {
     this.#phase = "pick";
     const { retry } = (this.#route as RouteRuntime).spec;
     const backend = this.#backend as BackendRuntime;
     const now = performance.now();
     if ((this.#tried?.length ?? 0) >= retry.attempts || !mayRepeat) return null;
-    if (!tryRetry(backend.service.retryBudget, now, retry)) return null;
+    if (!isFree(code) && !tryRetry(backend.service.retryBudget, now, retry)) return null;
     this.#tried = [...(this.#tried ?? []), this.#lastEndpoint as Endpoint];
     return pickEndpoint(this, backend, pickOccasion(now, this.#tried));
   }
@@ -295,7 +302,7 @@ export class Exchange implements DownstreamHandler, AttemptOwner, RelayOwner, Fi
   /** True: another endpoint is asked as soon as this answer is out of the way. */
   #dropsAnswer(status: number): boolean {
     const attempt = this.#attempt as Attempt;
-    const endpoint = retriesStatus((this.#route as RouteRuntime).spec.retry.on, status) ? this.#nextEndpoint(this.#canRepeat()) : null;
+    const endpoint = retriesStatus((this.#route as RouteRuntime).spec.retry.on, status) ? this.#nextEndpoint(this.#canRepeat(), "") : null;
     if (endpoint === null) return false;
     this.#body?.detach();
     attempt.handOver(new DroppedAnswer(attempt, () => this.#startAttempt(endpoint, false)));

@@ -89,6 +89,10 @@ routes:
     timeouts: { request: 10s, backendRequest: 300ms }
     retry: { attempts: 2, on: [reset, 503], budgetMinPerSecond: 1000 }
   - { name: dead, match: [{ path: { value: /dead } }], backends: [{ service: dead }], retry: { attempts: 2, budgetMinPerSecond: 1000 } }
+  - name: dead-broke
+    match: [{ path: { value: /dead-broke } }]
+    backends: [{ service: dead }]
+    retry: { attempts: 2, budgetPercent: 0, budgetMinPerSecond: 0 }
   - { name: mute, match: [{ path: { value: /mute } }], backends: [{ service: mute }], retry: { attempts: 2, ${ALL} } }
 services:
   - { name: three, balance: { retryAfter: { max: 0s } }, endpoints: { static: [${a}, ${b}, ${c}] } }
@@ -244,6 +248,16 @@ workers: 1
       assert.equal(arrivals.length, 6);
     });
   }
+
+  it("takes retries after refused connections for free: without a budget, two dead endpoints of three are not felt", async () => {
+    const attempts: unknown[] = [];
+    for (let i = 0; i < 6; i++) {
+      const { answer, log } = await ask("dead-broke");
+      assert.equal(answer.status, 200);
+      attempts.push(log.attempts);
+    }
+    assert.ok(attempts.includes(3), String(attempts));
+  });
 
   it("repeats a failed connect for every method, with the body", async () => {
     const body = randomBytes(50_000);

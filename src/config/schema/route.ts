@@ -67,7 +67,12 @@ const retry = z.strictObject({
   maxReplayBytes: size()
     .default("64KiB")
     .describe("Request bodies up to this size can be sent again; kept in memory, per request under way, until the response begins."),
-  budgetPercent: z.number().min(0).max(100).default(20).describe("Retries as a share of requests, per service and worker."),
+  budgetPercent: z
+    .number()
+    .min(0)
+    .max(100)
+    .default(20)
+    .describe("Retries as a share of requests, per service and worker. Those after a refused connection do not count: nobody was asked."),
   budgetMinPerSecond: z.number().min(0).max(100_000).default(10).describe("Retries that are always allowed, per service and worker."),
 });
 

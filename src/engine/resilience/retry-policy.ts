@@ -20,6 +20,11 @@ export function isUnprocessed(code: ErrorCode): boolean {
   return code === "upstream-refused";
 }
 
+/** Another attempt takes nothing out of the budget: nobody was reached, so it is no more load on services than the first one was. */
+export function isFree(code: ErrorCode | ""): boolean {
+  return code === "connect-failed";
+}
+
 /** `code`: how an attempt ended that has not answered. */
 export function retriesError(conditions: RetryConditions, code: ErrorCode): boolean {
   switch (code) {

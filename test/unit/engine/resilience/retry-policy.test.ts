@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { ERRORS, type ErrorCode } from "../../../../src/engine/model/errors.js";
 import type { RetryConditions } from "../../../../src/engine/model/snapshot.js";
 import {
+  isFree,
   isIdempotent,
   isUnprocessed,
   LOWEST_RETRIED_STATUS,
@@ -34,6 +35,11 @@ describe("retry policy", () => {
 
   it("takes for unprocessed only what the service has said not to have looked at", () => {
     assert.deepEqual(CODES.filter(isUnprocessed), ["upstream-refused"]);
+  });
+
+  it("takes a retry for free only after a connection that was not made", () => {
+    assert.deepEqual(CODES.filter(isFree), ["connect-failed"]);
+    assert.equal(isFree(""), false);
   });
 
   it("repeats the statuses it names and no others", () => {
