@@ -68,6 +68,8 @@ class ServicePicker implements Picker {
   #generation = -1;
   #levels: readonly Level[] = [];
   #groups: readonly ActiveGroup[] = [];
+  /** Other zones without a share, for retries when everybody with one has failed. Priorities without a share stay out of use. */
+  #reserves: readonly ActiveGroup[] = [];
   /** The usual case: one group takes everything. */
   #only: GroupPicker | null = null;
   /** Something changes by itself then. */
@@ -82,7 +84,7 @@ class ServicePicker implements Picker {
 
   pick(request: PickRequest): Endpoint | null {
     if (this.#set.generation !== this.#generation || request.now >= this.#nextChangeAt) this.#rebuild(request.now);
-    if (this.#only !== null) return this.#only.pick(request);
+    if (this.#only !== null && (request.tried === null || this.#reserves.length === 0)) return this.#only.pick(request);
     return this.#groups.length === 0 ? null : this.#pickGroup(request).picker.pick(request);
   }
 
@@ -106,7 +108,7 @@ class ServicePicker implements Picker {
 
   /** A retry leaves its group when that has nobody new to ask, and others have. */
   #withUntried(drawn: ActiveGroup, tried: readonly Endpoint[]): ActiveGroup {
-    const groups = [drawn, ...this.#groups];
+    const groups = [drawn, ...this.#groups, ...this.#reserves];
     const last = tried[tried.length - 1];
     return (
       groups.find(({ endpoints }) => endpoints.some((endpoint) => !tried.includes(endpoint))) ??
@@ -130,7 +132,9 @@ class ServicePicker implements Picker {
     this.#generation = this.#set.generation;
     this.#nextChangeAt = nextExpiry(this.#levels, now);
     const eligible = findEligible(this.#levels, this.#rules.balance, now);
-    this.#groups = eligible.flatMap((found) => this.#activate(found, now));
+    const groups = eligible.flatMap((found) => this.#activate(found, now));
+    this.#groups = groups.filter(({ share }) => share > 0);
+    this.#reserves = groups.filter(({ share }) => share <= 0);
     this.#only = this.#groups.length === 1 ? (this.#groups[0] as ActiveGroup).picker : null;
   }
 
@@ -146,7 +150,7 @@ class ServicePicker implements Picker {
   }
 
   #group({ picker }: Group, endpoints: readonly Endpoint[], share: number, now: number): ActiveGroup[] {
-    if (share <= 0) return [];
+    if (endpoints.length === 0) return [];
     picker.update(endpoints, this.#weightsOf(endpoints, now));
     return [{ endpoints, picker, share }];
   }

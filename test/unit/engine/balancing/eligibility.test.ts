@@ -178,6 +178,19 @@ describe("priorities", () => {
     assert.equal(pick(picker, { random: 0, tried: [zones[1]!, zones[2]!] }), zones[1]);
     assert.equal(second?.priority, 1);
   });
+
+  it("of another zone are asked by a retry when all of the own zone have failed, however well they look", () => {
+    const [near, other, far] = endpointsWith([{ zone: "a" }, { zone: "a" }, { zone: "b" }]);
+    const picker = pickerOf([near!, other!, far!], { zone: "a" });
+    for (const random of [0, 0.5, 0.99]) {
+      assert.notEqual(pick(picker, { random }), far);
+      assert.equal(pick(picker, { random, tried: [near!] }), other, "the own zone first");
+      assert.equal(pick(picker, { random, tried: [near!, other!] }), far);
+      assert.notEqual(pick(picker, { random, tried: [near!, other!, far!] }), far);
+    }
+    change(far, { isHealthy: false });
+    assert.equal(pick(picker, { tried: [near!, other!] }), near, "but not unhealthy ones");
+  });
 });
 
 describe("zones", () => {
