@@ -55,7 +55,12 @@ const FROM_FILE = "/file";
 const FROM_DNS = "/dns";
 
 export const GATEWAYS: readonly Gateway[] = [
-  { name: "windrose", label: "Windrose", version: () => process.versions.node, start: (setting) => startWindrose(setting, GUARDED) },
+  {
+    name: "windrose",
+    label: "Windrose",
+    version: () => `on Node ${process.versions.node}`,
+    start: (setting) => startWindrose(setting, GUARDED),
+  },
   {
     name: "windrose-bare",
     label: "Windrose, defaults",

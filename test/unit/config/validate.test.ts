@@ -61,7 +61,7 @@ const ROUTE_CASES: readonly (readonly [string, string, RegExp])[] = [
   [
     "an unknown retry condition",
     `${BACKENDS}    retry: { on: [gateway-error] }\n`,
-    /retry\.on\[0\] "gateway-error" is not a retry condition \(write connect-failure, reset, timeout, or a status from 500 to 599\)/,
+    /retry\.on\[0\] "gateway-error" is not a retry condition \(write connect-failure, reset, timeout, malformed, or a status from 500 to 599\)/,
   ],
   ["a retried status of 4xx as text", `${BACKENDS}    retry: { on: [reset, "429"] }\n`, /retry\.on\[1\] "429" is not a retry condition/],
   ["a retried status of 4xx", `${BACKENDS}    retry: { on: [404] }\n`, /retry\.on\[0\] must be at least 500/],
