@@ -5,6 +5,7 @@ import type { EndpointSpec } from "../engine/model/snapshot.js";
 import { parseDuration } from "../engine/model/units.js";
 import { compileConsulSource } from "./compile-consul-source.js";
 import { compileEtcdSource } from "./compile-etcd-source.js";
+import { compileKubernetesSource } from "./compile-kubernetes-source.js";
 import { compileNacosSource } from "./compile-nacos-source.js";
 import { compileZooKeeperSource } from "./compile-zookeeper-source.js";
 import type { Materials } from "./materials.js";
@@ -42,6 +43,9 @@ export function compileEndpoints(
       materials,
       isTls: protocol === "https" || protocol === "h2",
     });
+  }
+  if (written.kubernetes !== undefined) {
+    return compileKubernetesSource({ name, ...written.kubernetes }, [...path, "kubernetes"], { materials, tree });
   }
   return { type: "static", endpoints: compileEndpointList(written.static ?? []) };
 }

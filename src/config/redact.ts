@@ -37,6 +37,7 @@ const SECRET_PATHS: readonly (readonly (string | number)[])[] = [
   ["services", 0, "endpoints", "nacos", "accessToken"],
   ["services", 0, "endpoints", "etcd", "password"],
   ["services", 0, "endpoints", "zookeeper", "password"],
+  ["services", 0, "endpoints", "kubernetes", "token"],
   ["providers", "jwt", 0, "jwks", "inline", "keys"],
 ];
 

@@ -42,7 +42,8 @@ export function identityOf(content: Omit<Snapshot, "version">, { document, mater
   const routes = content.routes.map((route) => ({ ...route, listeners: [...route.listeners].sort() }));
   // A path as written, and not where it leads here.
   const services = content.services.map((service, index) => {
-    const { file } = document.services[index]?.endpoints ?? {};
+    const { file, kubernetes } = document.services[index]?.endpoints ?? {};
+    if (kubernetes !== undefined) return { ...service, endpoints: { ...service.endpoints, tokenFile: kubernetes.tokenFile ?? "" } };
     return file === undefined ? service : { ...service, endpoints: { ...service.endpoints, path: file.path } };
   });
   return {

@@ -1,6 +1,7 @@
 /** The sources of a running gateway: gives those of discovery/ what they need of this machine, and counts for each of them. */
 import { parseEndpointList } from "../config/index.js";
 import { createSource, type RegistryPort } from "../discovery/create-source.js";
+import { createKubernetesWatches } from "../discovery/kubernetes/kubernetes-watches.js";
 import { createSources, type EndpointUpdate, type Sources } from "../discovery/sources.js";
 import type { ServiceSpec } from "../engine/model/snapshot.js";
 import type { MetricsAggregator } from "../telemetry/metrics-aggregator.js";
@@ -20,7 +21,11 @@ export function createGatewaySources(
   services: readonly ServiceSpec[],
   { onUpdate, registry, memory, metrics, log }: GatewaySourcesOptions,
 ): Sources {
-  const ports = { files: { parse: parseEndpointList, watch: watchFile }, registry };
+  const kubernetes = createKubernetesWatches({
+    env: process.env,
+    serviceAccountDirectory: "/var/run/secrets/kubernetes.io/serviceaccount",
+  });
+  const ports = { files: { parse: parseEndpointList, watch: watchFile }, registry, kubernetes };
   const sources: Sources = createSources(services, {
     remembered: memory.load(),
     createSource: (spec, sink) => createSource(spec, sink, ports),

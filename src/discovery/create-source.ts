@@ -4,6 +4,7 @@ import { createConsulSource } from "./consul/consul-source.js";
 import { createDnsSource } from "./dns-source.js";
 import { createEtcdSource } from "./etcd/etcd-source.js";
 import { createFileSource, type FilePorts } from "./file-source.js";
+import type { KubernetesWatches } from "./kubernetes/kubernetes-watches.js";
 import { createNacosSource } from "./nacos/nacos-source.js";
 import type { Source, SourceSink } from "./source.js";
 import { createZooKeeperSource } from "./zookeeper/zookeeper-source.js";
@@ -12,6 +13,7 @@ export interface SourcePorts {
   readonly files: FilePorts;
   /** This gateway's own. */
   readonly registry: RegistryPort;
+  readonly kubernetes: KubernetesWatches;
 }
 
 export interface RegistryPort {
@@ -34,5 +36,7 @@ export function createSource(spec: DynamicSourceSpec, sink: SourceSink, ports: S
       return createEtcdSource(spec, sink);
     case "zookeeper":
       return createZooKeeperSource(spec, sink);
+    case "kubernetes":
+      return ports.kubernetes.createSource(spec, sink);
   }
 }

@@ -5,6 +5,7 @@ import { SOURCE_KINDS } from "../schema/endpoints.js";
 import { checkConsulSource } from "./check-consul-source.js";
 import type { CheckContext, DocumentDraft } from "./check-document.js";
 import { checkEtcdSource } from "./check-etcd-source.js";
+import { checkKubernetesSource } from "./check-kubernetes-source.js";
 import { checkRepeats } from "./check-listeners.js";
 import { checkNacosSource } from "./check-nacos-source.js";
 import { checkZooKeeperSource } from "./check-zookeeper-source.js";
@@ -29,6 +30,7 @@ export function checkEndpoints(endpoints: EndpointsDraft | undefined, at: Docume
   if (endpoints?.nacos !== undefined) checkNacosSource(endpoints.nacos, [...at, "nacos"], context);
   if (endpoints?.etcd !== undefined) checkEtcdSource(endpoints.etcd, [...at, "etcd"], context);
   if (endpoints?.zookeeper !== undefined) checkZooKeeperSource(endpoints.zookeeper, [...at, "zookeeper"], context);
+  if (endpoints?.kubernetes !== undefined) checkKubernetesSource(endpoints.kubernetes, [...at, "kubernetes"], context);
 }
 
 function checkStatic(endpoints: NonNullable<EndpointsDraft["static"]>, at: DocumentPath, { checker }: CheckContext): void {

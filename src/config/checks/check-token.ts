@@ -3,13 +3,21 @@ import type { DocumentPath } from "../problems.js";
 import type { CheckContext } from "./check-document.js";
 import { readFileAt, type TextValue } from "./read-text.js";
 
+/** What the gateway itself hands out; what others do may be signed, and longer. */
+const MAX_LENGTH = 1024;
+
 /** The token, checked and kept for the compiler; null when there is none or it cannot be read. */
-export function checkToken(path: DocumentPath, value: TextValue | undefined, context: CheckContext): string | null {
+export function checkToken(
+  path: DocumentPath,
+  value: TextValue | undefined,
+  context: CheckContext,
+  maxLength: number = MAX_LENGTH,
+): string | null {
   const { checker, materials } = context;
   const token = readToken(path, value, context);
   if (token === null) return null;
   if (!/^[\x21-\x7e]+$/.test(token)) checker.error(path, "must be printable ASCII without spaces, and not empty");
-  else if (token.length > 1024) checker.error(path, "is longer than 1,024 characters");
+  else if (token.length > maxLength) checker.error(path, `is longer than ${maxLength.toLocaleString("en")} characters`);
   else if (token.length < 16) checker.warn(path, "is short enough to be guessed", "use 32 random characters or more");
   materials.setText(path, token);
   return token;

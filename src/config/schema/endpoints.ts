@@ -3,6 +3,7 @@ import { z } from "zod";
 import { isDnsName, parseAddress } from "./addresses.js";
 import { consulSource } from "./consul-source.js";
 import { etcdSource } from "./etcd-source.js";
+import { kubernetesSource } from "./kubernetes-source.js";
 import { nacosSource } from "./nacos-source.js";
 import { minimumEndpoints } from "./source-guards.js";
 import { endpointAddress, filePath, name, positiveDuration, text, weight } from "./values.js";
@@ -67,9 +68,10 @@ export const endpointsSchema = z.strictObject({
   nacos: nacosSource.optional().describe("Endpoints from Nacos."),
   etcd: etcdSource.optional().describe("Endpoints from etcd."),
   zookeeper: zooKeeperSource.optional().describe("Endpoints from ZooKeeper."),
+  kubernetes: kubernetesSource.optional().describe("Endpoints of a Kubernetes Service, from its EndpointSlices."),
 });
 
-export const SOURCE_KINDS = ["static", "file", "dns", "registry", "consul", "nacos", "etcd", "zookeeper"] as const;
+export const SOURCE_KINDS = ["static", "file", "dns", "registry", "consul", "nacos", "etcd", "zookeeper", "kubernetes"] as const;
 
 export type Endpoints = z.output<typeof endpointsSchema>;
 export type Endpoint = z.output<typeof endpointSchema>;

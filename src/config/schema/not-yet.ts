@@ -7,7 +7,6 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   "": ["identity", "policies"],
   "routes.filters": ["cors", "authorize", "mirror"],
   services: ["mesh"],
-  "services.endpoints": ["kubernetes"],
   limits: ["redis", "onStoreFailure"],
   telemetry: ["tracing", "metrics"],
 };

@@ -9,7 +9,8 @@ export type EndpointSourceSpec =
   | ConsulSourceSpec
   | NacosSourceSpec
   | EtcdSourceSpec
-  | ZooKeeperSourceSpec;
+  | ZooKeeperSourceSpec
+  | KubernetesSourceSpec;
 
 /** What is found at run time. */
 export type DynamicSourceSpec = Exclude<EndpointSourceSpec, StaticSourceSpec>;
@@ -128,6 +129,21 @@ export interface ZooKeeperSourceSpec extends SourceGuards {
   readonly isTls: boolean;
 }
 
+export interface KubernetesSourceSpec extends SourceGuards {
+  readonly type: "kubernetes";
+  readonly service: string;
+  /** "": that of the pod which the gateway runs in. */
+  readonly namespace: string;
+  /** Name or number of a port of its pods; "": the only one. */
+  readonly port: string | number;
+  /** Null: the cluster that the gateway runs in. */
+  readonly servers: SourceServersSpec | null;
+  /** Secret; "": none. */
+  readonly token: string;
+  /** Absolute path of a token that changes with time; "": none, or in the cluster that of the pod. */
+  readonly tokenFile: string;
+}
+
 /** Servers that know endpoints, asked in this order. */
 export interface SourceServersSpec {
   /** Never empty; without user and password, and without a slash at their ends. */
@@ -172,6 +188,8 @@ export function placeOfSource(source: EndpointSourceSpec): string {
       return `etcd ${source.prefix}`;
     case "zookeeper":
       return `zookeeper ${source.path}`;
+    case "kubernetes":
+      return `kubernetes ${placeOfKubernetes(source)}`;
   }
 }
 
@@ -179,6 +197,12 @@ export function placeOfSource(source: EndpointSourceSpec): string {
 function placeOfConsul({ datacenters, tags, filter, namespace, partition }: ConsulSourceSpec): string {
   const lists = listed("datacenters", datacenters) + listed("tags", tags);
   return lists + listed("filter", [filter]) + listed("namespace", [namespace]) + listed("partition", [partition]);
+}
+
+/** Names mean something within one cluster only, which its first server stands for. */
+function placeOfKubernetes({ servers, namespace, service, port }: KubernetesSourceSpec): string {
+  const cluster = servers === null ? "" : `${servers.urls[0]} `;
+  return `${cluster}${namespace === "" ? "" : `${namespace}/`}${service}${port === "" ? "" : `:${port}`}`;
 }
 
 function listed(name: string, values: readonly string[]): string {

@@ -23,7 +23,6 @@ const REFUSED: readonly (readonly [string, string, RegExp])[] = [
   ],
   ["two sources", 'static: [{ address: "a:1" }], file: { path: b }', /endpoints names more than one source \(write exactly one of/],
   ["an unknown source", "eureka: {}", /^test\.yaml:6:\d+ services\[0\]\.endpoints\.eureka is not a known key/],
-  ["a planned source", "kubernetes: {}", /^test\.yaml:6:\d+ services\[0\]\.endpoints\.kubernetes is not available yet/],
   ["an empty static list", "static: []", /endpoints\.static must not be empty/],
   ["a file without a path", "file: {}", /endpoints\.file\.path is missing/],
   ["a name without a port", "dns: { name: a.test }", /endpoints\.dns needs port \(only SRV records name ports\)/],
