@@ -48,7 +48,7 @@ routes: [{ name: orders, backends: [{ service: orders }] }]
     const api = await startKubernetesApi();
     api.rules = rules;
     api.store.put(slice("orders-a", "orders", { endpoints: [podEndpoint("127.0.0.1")] }));
-    const gateway = await startGateway(
+    const started = startGateway(
       `
 listeners: [{ name: plain, bind: "127.0.0.1:0", protocol: http }]
 routes: [{ name: orders, backends: [{ service: orders }] }]
@@ -62,12 +62,12 @@ workers: 1
       { files: { "ca.pem": api.caPem } },
     );
     try {
+      await started;
       await eventually(() => api.watches() === 1, "the watch");
       const used = new Set(api.requests.map(({ verb }) => verb));
       assert.deepEqual(rules, [{ apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: [...used].sort() }]);
     } finally {
-      await gateway.stop();
-      await api.stop();
+      await started.then((gateway) => gateway.stop()).finally(() => api.stop());
     }
   });
 });
