@@ -55,6 +55,7 @@ interface ActiveGroup {
   readonly endpoints: readonly Endpoint[];
   readonly picker: GroupPicker;
   readonly share: number;
+  readonly priority: number;
 }
 
 /** Keys choose their group and their endpoint by different hashes. */
@@ -68,7 +69,7 @@ class ServicePicker implements Picker {
   #generation = -1;
   #levels: readonly Level[] = [];
   #groups: readonly ActiveGroup[] = [];
-  /** Other zones without a share, for retries when everybody with one has failed. Priorities without a share stay out of use. */
+  /** Other zones without a share, for retries. Priorities without a share stay out of use. */
   #reserves: readonly ActiveGroup[] = [];
   /** The usual case: one group takes everything. */
   #only: GroupPicker | null = null;
@@ -106,11 +107,15 @@ class ServicePicker implements Picker {
     return request.tried === null ? group : this.#withUntried(group, request.tried);
   }
 
-  /** A retry leaves its group when that has nobody new to ask, and others have. */
+  /**
+   * A retry goes to another zone of the same priority first, because what fails in a zone often fails there together, and leaves any
+   * group when that has nobody new to ask, and others have.
+   */
   #withUntried(drawn: ActiveGroup, tried: readonly Endpoint[]): ActiveGroup {
     const groups = [drawn, ...this.#groups, ...this.#reserves];
     const last = tried[tried.length - 1];
     return (
+      groups.find((group) => group.priority === last?.priority && !group.endpoints.some((endpoint) => tried.includes(endpoint))) ??
       groups.find(({ endpoints }) => endpoints.some((endpoint) => !tried.includes(endpoint))) ??
       groups.find(({ endpoints }) => endpoints.some((endpoint) => endpoint !== last)) ??
       drawn
@@ -152,7 +157,7 @@ class ServicePicker implements Picker {
   #group({ picker }: Group, endpoints: readonly Endpoint[], share: number, now: number): ActiveGroup[] {
     if (endpoints.length === 0) return [];
     picker.update(endpoints, this.#weightsOf(endpoints, now));
-    return [{ endpoints, picker, share }];
+    return [{ endpoints, picker, share, priority: endpoints[0]?.priority ?? 0 }];
   }
 
   #weightsOf(endpoints: readonly Endpoint[], now: number): Float64Array {

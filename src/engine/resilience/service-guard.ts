@@ -111,6 +111,8 @@ export class ServiceGuard implements AttemptFeedback {
     const outcome = outcomeOf(result);
     const { endpoint, now } = result;
     if (outcome === null || endpoint === null) return;
+    // It has asked for a pause and has been given one: that is an answer, not a fault.
+    if (result.retryAfterMs > 0 && endpoint.pausedUntil > now) return;
     const { outlier, breakers } = this.#spec;
     const known = this.#knownOf(endpoint);
     if (breakers.service !== null) this.#circuit = after(this.#circuit, breakers.service, { outcome, now });

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { combineFeedback, createBalanceFeedback } from "../../../../src/engine/balancing/feedback.js";
 import { AttemptResult, type Endpoint } from "../../../../src/engine/model/endpoint.js";
 import type { ErrorCode } from "../../../../src/engine/model/errors.js";
 import { GuardedPicker } from "../../../../src/engine/resilience/guarded-picker.js";
 import { type GuardSpec, isUnguarded, learnsNothing, ServiceGuard } from "../../../../src/engine/resilience/service-guard.js";
-import { endpointsOf, pick, pickerOf } from "../balancing/endpoints.js";
+import { BALANCE, endpointsOf, pick, pickerOf } from "../balancing/endpoints.js";
 
 const NOTHING: GuardSpec = { outlier: null, breakers: { endpoint: null, service: null }, maxRequests: 0 };
 const OUTLIER: GuardSpec["outlier"] = {
@@ -91,6 +92,20 @@ describe("service guard", () => {
     assert.equal(endpoints[0]?.ejectedUntil, 30_010);
     tell(guard, endpoints[0]!, { status: 500, now: 30_010 });
     assert.equal(endpoints[0]?.ejectedUntil, 90_010);
+  });
+
+  it("does not count an answer that asks for a pause which is kept", () => {
+    const { endpoints, guard } = fixture(3, { outlier: OUTLIER, breakers: { endpoint: BREAKER, service: BREAKER } });
+    const feedback = combineFeedback([createBalanceFeedback({ ...BALANCE, retryAfter: { on: [503], maxMs: 10_000 } }), guard]);
+    const busy = (status: number, retryAfterMs: number) => {
+      for (let now = 1; now <= 3; now++)
+        feedback?.note(Object.assign(new AttemptResult(), { endpoint: endpoints[1], status, retryAfterMs, now }));
+    };
+    busy(503, 1_000);
+    assert.deepEqual([endpoints[1]?.ejectedUntil, endpoints[1]?.pausedUntil], [0, 1_003]);
+    Object.assign(endpoints[1]!, { pausedUntil: 0 });
+    busy(503, 0);
+    assert.equal(endpoints[1]?.ejectedUntil, 30_003);
   });
 
   it("keeps to the percentage, by which the next may be ejected when the first is back", () => {
