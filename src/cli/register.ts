@@ -3,7 +3,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { hostname } from "node:os";
+import { constants, hostname } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import { parseDuration } from "../engine/model/units.js";
 import { type CommandText, fail, printHelp, readFlags, refuseUsage } from "./command-line.js";
 import { EXIT } from "./exit-codes.js";
@@ -16,18 +17,22 @@ export const FLAGS = {
   weight: { type: "string", default: "1" },
   zone: { type: "string", default: "" },
   label: { type: "string", multiple: true },
+  version: { type: "string", default: "" },
+  identity: { type: "string", default: "" },
   lease: { type: "string", default: "10s" },
   drain: { type: "string", default: "5s" },
-  registry: { type: "string", default: "http://127.0.0.1:9902" },
+  registry: { type: "string", multiple: true },
   "token-file": { type: "string" },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
 export const TEXT: CommandText = {
-  usage: "register --service NAME --address IP:PORT [--id ID] [--weight N] [--zone ZONE] [--label NAME=VALUE]... [-- COMMAND...]",
+  usage:
+    "register --service NAME --address IP:PORT [--id ID] [--weight N] [--zone ZONE] [--label NAME=VALUE]... [--registry URL]... [-- COMMAND...]",
   about:
     "Runs a command and registers the service that it is, as soon as its address takes connections. On SIGTERM and SIGINT the instance is drained first. " +
-    "Without a command it registers until it is stopped. Ends with the exit code of the command.",
+    "A second signal goes to the command at once. Without a command it registers until it is stopped. Ends with the exit code of the command, 128 and " +
+    "the number of the signal that ended it.",
   flags: [
     ["--service NAME", "name of the service in the registry"],
     ["--address IP:PORT", "where the instance takes requests"],
@@ -35,9 +40,11 @@ export const TEXT: CommandText = {
     ["--weight N", "share of requests (default: 1)"],
     ["--zone ZONE", "where it runs"],
     ["--label NAME=VALUE", "what subsets choose by; may be repeated"],
+    ["--version VERSION", "of the service; subsets see it as the label version"],
+    ["--identity URI", "of the service in the mesh, such as spiffe://example.internal/service/orders"],
     ["--lease TIME", "without a heartbeat for so long it gets no more requests (default: 10s)"],
     ["--drain TIME", "between leaving and the signal to the command (default: 5s)"],
-    ["--registry URL", "of a gateway's registry (default: http://127.0.0.1:9902)"],
+    ["--registry URL", "of a gateway's registry; of more that share one, another is asked when one fails (default: http://127.0.0.1:9902)"],
     ["--token-file FILE", "bearer token; default: WINDROSE_REGISTRY_TOKEN"],
     ["-h, --help", "show this text"],
   ],
@@ -45,6 +52,8 @@ export const TEXT: CommandText = {
 };
 
 const CONNECT_RETRY_MS = 100;
+/** As shells say it. */
+const SIGNALLED = 128;
 
 export async function register(args: readonly string[]): Promise<number> {
   const at = args.indexOf("--");
@@ -57,6 +66,9 @@ export async function register(args: readonly string[]): Promise<number> {
   if (leaseMs === null || drainMs === null) return refuseUsage("register", "--lease and --drain are durations such as 10s");
   const labels = labelsOf(flags.label ?? []);
   if (labels === null) return refuseUsage("register", "--label is NAME=VALUE");
+  const urls = (flags.registry ?? ["http://127.0.0.1:9902"]).map((url) => url.replace(/\/+$/, ""));
+  if (!urls.every((url) => URL.canParse(url) && /^https?:\/\//i.test(url)))
+    return refuseUsage("register", "--registry is an http:// or https:// URL");
   let token = "";
   try {
     token = readToken(flags["token-file"]);
@@ -64,7 +76,7 @@ export async function register(args: readonly string[]): Promise<number> {
     return fail("register", `the token cannot be read: ${(error as Error).message}`);
   }
   const client = createRegistryClient({
-    url: flags.registry.replace(/\/+$/, ""),
+    urls,
     service: flags.service,
     id:
       flags.id ??
@@ -72,7 +84,10 @@ export async function register(args: readonly string[]): Promise<number> {
         .replace(/[^A-Za-z0-9.-]/g, "-")
         .slice(0, 40)}-${flags.address.split(":").at(-1)}-${randomBytes(4).toString("hex")}`,
     token,
-    registration: { address: flags.address, weight: Number(flags.weight), zone: flags.zone, labels, lease: flags.lease },
+    registration: {
+      ...{ address: flags.address, weight: Number(flags.weight), zone: flags.zone, labels, lease: flags.lease },
+      ...{ version: flags.version, identity: flags.identity },
+    },
     leaseMs,
     log: (message) => process.stderr.write(`windrose register: ${message}\n`),
   });
@@ -88,9 +103,7 @@ interface Work {
 async function runRegistered(client: RegistryClient, { command, address, drainMs }: Work): Promise<number> {
   const child = command.length === 0 ? null : spawn(command[0] as string, command.slice(1), { stdio: "inherit" });
   const ended = child === null ? new Promise<number>(() => {}) : exitOf(child);
-  const stopped = new Promise<NodeJS.Signals>((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
-  });
+  const stopped = stopSignal(child);
   const over = new AbortController();
   const refused = untilOpen(address, over.signal).then(async () => (over.signal.aborted ? null : await client.start()));
   const first = await Promise.race([
@@ -102,7 +115,7 @@ async function runRegistered(client: RegistryClient, { command, address, drainMs
   await client.leave();
   if (typeof first === "number") return first;
   if (typeof first === "object") process.stderr.write(`windrose register: ${first.problem}\n`);
-  else await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, drainMs))]);
+  else await drained(ended, drainMs);
   child?.kill(typeof first === "string" ? first : "SIGTERM");
   const code = child === null ? EXIT.ok : await ended;
   return typeof first === "object" ? EXIT.failure : code;
@@ -114,8 +127,34 @@ function exitOf(child: ChildProcess): Promise<number> {
       process.stderr.write(`windrose register: ${error.message}\n`);
       resolve(EXIT.failure);
     });
-    child.once("exit", (code, signal) => resolve(code ?? (signal === null ? EXIT.failure : EXIT.ok)));
+    // One that a signal ended which was passed on to it did what it was told to.
+    child.once("exit", (code, signal) =>
+      resolve(code ?? (signal === null || child.killed ? EXIT.ok : SIGNALLED + constants.signals[signal])),
+    );
   });
+}
+
+/** The first one; those after it go to the command at once. */
+function stopSignal(child: ChildProcess | null): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let isFirst = true;
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.on(signal, () => {
+        if (!isFirst && child === null) process.exit(EXIT.failure);
+        if (!isFirst) child?.kill(signal);
+        isFirst = false;
+        resolve(signal);
+      });
+    }
+  });
+}
+
+/** What the instance has been asked is answered, or it has ended by itself. */
+async function drained(ended: Promise<number>, drainMs: number): Promise<void> {
+  const stop = new AbortController();
+  const over = delay(drainMs, undefined, { signal: stop.signal }).catch(() => {});
+  await Promise.race([ended, over]);
+  stop.abort();
 }
 
 /** Nobody is sent to a service that does not listen yet. */

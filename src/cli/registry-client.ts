@@ -1,7 +1,7 @@
 /** Keeps one instance registered, as docs/registry.md says: registers, heartbeats, registers again when it was forgotten, leaves. */
 export interface ClientOptions {
-  /** Of the registry, such as `http://127.0.0.1:9902`. */
-  readonly url: string;
+  /** Of gateways that share a registry, such as `http://127.0.0.1:9902`; another one is asked when one fails. At least one. */
+  readonly urls: readonly string[];
   readonly service: string;
   readonly id: string;
   /** "" for none. */
@@ -18,7 +18,8 @@ export interface RegistryClient {
   leave(): Promise<void>;
 }
 
-const TIMEOUT_MS = 5_000;
+const MAX_TIMEOUT_MS = 5_000;
+const MIN_TIMEOUT_MS = 500;
 /** Two of three heartbeats may get lost. */
 const BEATS_PER_LEASE = 3;
 const RETRY_MS = 1_000;
@@ -30,18 +31,24 @@ export function createRegistryClient(options: ClientOptions): RegistryClient {
 class Client implements RegistryClient {
   readonly #options: ClientOptions;
   readonly #path: string;
+  readonly #timeoutMs: number;
+  /** Which of the registries answered last. */
+  #at = 0;
   #timer: NodeJS.Timeout | null = null;
   #isRegistered = false;
   #hasLeft = false;
+  #beating: Promise<unknown> = Promise.resolve();
   #lastProblem = "";
 
   constructor(options: ClientOptions) {
     this.#options = options;
-    this.#path = `${options.url}/v1/services/${options.service}/instances/${options.id}`;
+    this.#path = `/v1/services/${options.service}/instances/${options.id}`;
+    // One registry that hangs leaves time to ask the next before the lease is over.
+    this.#timeoutMs = Math.max(MIN_TIMEOUT_MS, Math.min(MAX_TIMEOUT_MS, options.leaseMs / (BEATS_PER_LEASE + 1)));
   }
 
   async start(): Promise<string | null> {
-    const status = await this.#beat();
+    const status = await this.#begin();
     const isRefused = status >= 400 && status < 500;
     return isRefused ? `the registry refuses with ${this.#lastProblem}` : null;
   }
@@ -49,7 +56,15 @@ class Client implements RegistryClient {
   async leave(): Promise<void> {
     this.#hasLeft = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    // A registration under way would be there after the end of the service.
+    await this.#beating;
     if (this.#isRegistered) await this.#ask("DELETE", "").catch((error: Error) => this.#note(error.message));
+  }
+
+  #begin(): Promise<number> {
+    const beating = this.#beat();
+    this.#beating = beating;
+    return beating;
   }
 
   /** One heartbeat, or a registration when there is nothing to renew. 0: the registry did not answer. */
@@ -61,6 +76,7 @@ class Client implements RegistryClient {
       this.#isRegistered = status < 300;
       if (this.#isRegistered) this.#note("");
     } catch (error) {
+      this.#at++;
       this.#note(`the registry cannot be reached: ${reasonOf(error)}`);
     }
     this.#plan();
@@ -70,19 +86,34 @@ class Client implements RegistryClient {
   #plan(): void {
     if (this.#hasLeft) return;
     const usualMs = (this.#options.leaseMs / BEATS_PER_LEASE) * (0.8 + 0.2 * Math.random());
-    this.#timer = setTimeout(() => void this.#beat(), this.#lastProblem === "" ? usualMs : Math.min(RETRY_MS, usualMs));
+    this.#timer = setTimeout(() => void this.#begin(), this.#lastProblem === "" ? usualMs : Math.min(RETRY_MS, usualMs));
   }
 
+  /** Asks the registries in turn, beginning with the one that answered last; rejects when none does. */
   async #ask(method: string, suffix: string, body?: unknown): Promise<number> {
+    const { urls } = this.#options;
+    for (let tries = 1; ; tries++) {
+      const url = urls[this.#at % urls.length] as string;
+      try {
+        const status = await this.#askOne(url, method, suffix, body);
+        if (status < 500 || tries >= urls.length) return status;
+      } catch (error) {
+        if (tries >= urls.length) throw error;
+      }
+      this.#at++;
+    }
+  }
+
+  async #askOne(url: string, method: string, suffix: string, body: unknown): Promise<number> {
     const { token } = this.#options;
-    const response = await fetch(`${this.#path}${suffix}`, {
+    const response = await fetch(`${url}${this.#path}${suffix}`, {
       method,
       headers: {
         ...(token === "" ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { "content-type": "application/json" }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(this.#timeoutMs),
     });
     const text = await response.text();
     if (!response.ok && response.status !== 404) this.#note(`${response.status}: ${titleOf(text)}`);
