@@ -224,6 +224,9 @@ const endpointView = z.strictObject({
   weight: count(),
   zone: z.string(),
   priority: count(),
+  labels: z
+    .record(z.string(), z.string())
+    .describe("What subsets choose by; version and identity of instances of the registry among them."),
   state: z.enum(["healthy", "unhealthy", "ejected", "draining"]),
   reasons: z.array(z.string()).describe("For its state, and for what may follow."),
   inFlight: count().describe("Attempts under way, in all workers."),

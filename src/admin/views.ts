@@ -267,6 +267,8 @@ export interface EndpointView {
   readonly weight: number;
   readonly zone: string;
   readonly priority: number;
+  /** What subsets choose by; version and identity of instances of the registry among them. */
+  readonly labels: Readonly<Record<string, string>>;
   readonly state: "healthy" | "unhealthy" | "ejected" | "draining";
   /** For its state, and for what may follow. */
   readonly reasons: readonly string[];

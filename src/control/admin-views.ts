@@ -52,7 +52,8 @@ export function createAdmin({ version, spec, served, pool, health, sources, metr
     }),
     async services() {
       const { services } = served().snapshot;
-      return serviceViews(services, await pool.inspect(services.map(({ name }) => name)), health);
+      const reports = await pool.inspect(services.map(({ name }) => name));
+      return serviceViews(services, reports, { records: health, endpointsOf: (service) => sources.endpointsOf(service) });
     },
     sources: () => sources.state().map(sourceView),
     snapshotView: () => served().redactedDocument,

@@ -1,11 +1,20 @@
 /** Services and their endpoints as people may see them: what the primary's checks and all workers know, put together. */
 import type { EndpointView, ServiceView } from "../admin/views.js";
 import type { EndpointRecord, HealthChecks } from "../discovery/health/health-checks.js";
+import { endpointId } from "../engine/balancing/endpoint-registry.js";
 import type { EndpointStates } from "../engine/model/explanation.js";
-import type { ServiceSpec } from "../engine/model/snapshot.js";
+import type { EndpointSpec, ServiceSpec } from "../engine/model/snapshot.js";
 import type { EndpointReport } from "./protocol.js";
 
 type Records = Pick<HealthChecks, "recordOf">;
+
+/** What the primary knows. */
+export interface Known {
+  readonly records: Records;
+  readonly endpointsOf: (service: string) => readonly EndpointSpec[];
+}
+
+type Labels = Readonly<Record<string, string>>;
 
 /** `windrose explain` shows one line per endpoint. */
 export function endpointStates(reports: readonly EndpointReport[], records: Records): EndpointStates {
@@ -13,23 +22,24 @@ export function endpointStates(reports: readonly EndpointReport[], records: Reco
   return (service, endpoint) => {
     const found = byEndpoint.get(`${service} ${endpoint}`);
     if (found === undefined) return null;
-    const { state, reasons, inFlight } = endpointView(found, records.recordOf(service, endpoint));
+    const { state, reasons, inFlight } = endpointView(found, records.recordOf(service, endpoint), {});
     return [`${inFlight} under way`, ...(state === "healthy" ? [] : [state]), ...reasons].join(", ");
   };
 }
 
-export function serviceViews(services: readonly ServiceSpec[], reports: readonly EndpointReport[], records: Records): ServiceView[] {
+export function serviceViews(services: readonly ServiceSpec[], reports: readonly EndpointReport[], known: Known): ServiceView[] {
   const byService = groupBy(reports, ({ service }) => service);
   return services.map((spec) => {
     const own = byService.get(spec.name) ?? [];
     const byEndpoint = groupBy(own, ({ endpoint }) => endpoint);
+    const labels = new Map(known.endpointsOf(spec.name).map((endpoint) => [endpointId(endpoint), endpoint.labels]));
     return {
       name: spec.name,
       protocol: spec.protocol,
       algorithm: spec.balance.algorithm,
       healthCheck: spec.health?.probe.type ?? null,
       reasons: countedTexts(own.filter(isFirstOfWorker()).map(({ serviceReason }) => serviceReason)),
-      endpoints: [...byEndpoint].map(([id, found]) => endpointView(found, records.recordOf(spec.name, id))),
+      endpoints: [...byEndpoint].map(([id, found]) => endpointView(found, known.records.recordOf(spec.name, id), labels.get(id) ?? {})),
     };
   });
 }
@@ -41,7 +51,7 @@ function isFirstOfWorker(): (report: EndpointReport) => boolean {
 }
 
 /** @param reports of one endpoint; at least one */
-function endpointView(reports: readonly EndpointReport[], record: EndpointRecord | null): EndpointView {
+function endpointView(reports: readonly EndpointReport[], record: EndpointRecord | null, labels: Labels): EndpointView {
   const [{ endpoint, weight, zone, priority }] = reports as readonly [EndpointReport];
   const ejected = reports.filter(({ ejectedForMs }) => ejectedForMs > 0);
   const ejectedForMs = Math.max(0, ...ejected.map((report) => report.ejectedForMs));
@@ -50,6 +60,7 @@ function endpointView(reports: readonly EndpointReport[], record: EndpointRecord
     weight,
     zone,
     priority,
+    labels,
     state: stateOf(reports, ejected.length),
     reasons: [...checkReasons(record), ...ejectionReasons(reports, ejected.length, ejectedForMs)],
     inFlight: reports.reduce((sum, { inFlight }) => sum + inFlight, 0),

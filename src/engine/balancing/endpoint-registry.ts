@@ -103,7 +103,8 @@ function isSameList(one: readonly Endpoint[], other: readonly Endpoint[]): boole
   return one.length === other.length && one.every((endpoint, index) => endpoint === other[index]);
 }
 
-function endpointId({ host, port }: EndpointSpec): string {
+/** `host:port`, as shown to people. */
+export function endpointId({ host, port }: EndpointSpec): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 

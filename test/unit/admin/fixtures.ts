@@ -88,6 +88,7 @@ export const VIEWS: AdminViews = {
           weight: 1,
           zone: "",
           priority: 0,
+          labels: { version: "v1" },
           state: "unhealthy",
           reasons: ["unhealthy since 2026-01-01T00:00:00.000Z: answered with status 500"],
           inFlight: 2,

@@ -27,7 +27,7 @@ function viewOf(reports: readonly Partial<EndpointReport>[], record: EndpointRec
   const [view] = serviceViews(
     [SPEC],
     reports.map((report) => ({ ...REPORT, ...report })),
-    { recordOf: () => record },
+    { records: { recordOf: () => record }, endpointsOf: () => [{ ...endpointSpec("a"), labels: { version: "v1" } }] },
   );
   return view;
 }
@@ -45,6 +45,7 @@ test("workers are put together", () => {
       weight: 1,
       zone: "z",
       priority: 0,
+      labels: { version: "v1" },
       state: "ejected",
       reasons: ["ejected by 2 of 3 workers for 1.5 s", "5 failures in a row"],
       inFlight: 7,
