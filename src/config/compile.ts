@@ -25,6 +25,7 @@ import type {
 import { parseDuration, parseSize } from "../engine/model/units.js";
 import { compileBalance, compileSubset } from "./compile-balance.js";
 import { certificateNameOf, compileEndpoints } from "./compile-endpoints.js";
+import { compileRedis } from "./compile-redis.js";
 import { compileBreaker, compileHealth, compileOutlier } from "./compile-resilience.js";
 import { deepFreeze } from "./deep-freeze.js";
 import type { Materials } from "./materials.js";
@@ -304,8 +305,9 @@ function compileKeys(jwks: CompleteProvider["jwks"], path: DocumentPath, { mater
 
 function compileRegistry({ document: { registry }, materials }: CompileInput): RegistrySpec | null {
   if (registry === undefined) return null;
-  const { bind, tokens, grace, drain, retention } = registry;
+  const { bind, redis, tokens, grace, drain, retention } = registry;
   return {
+    redis: redis === undefined ? null : compileRedis(redis, ["registry", "redis"], materials),
     bind: address(bind),
     tokens: tokens.map(({ name, services }, index) => ({ name, services, token: materials.text(["registry", "tokens", index, "token"]) })),
     graceMs: milliseconds(grace),

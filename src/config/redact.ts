@@ -31,6 +31,7 @@ type Match = CompleteDocument["routes"][number]["match"][number];
 const SECRET_PATHS: readonly (readonly (string | number)[])[] = [
   ["admin", "token"],
   ["admin", "tokens", 0, "token"],
+  ["registry", "redis", "url"],
   ["registry", "tokens", 0, "token"],
   ["services", 0, "endpoints", "consul", "token"],
   ["services", 0, "endpoints", "nacos", "password"],
@@ -110,7 +111,8 @@ function redactAdmin(admin: CompleteDocument["admin"]): unknown {
 }
 
 function redactRegistry(registry: NonNullable<CompleteDocument["registry"]>): unknown {
-  return { ...registry, tokens: registry.tokens.map((entry) => ({ ...entry, token: REDACTED })) };
+  const redis = registry.redis && { redis: { ...registry.redis, url: REDACTED } };
+  return { ...registry, ...redis, tokens: registry.tokens.map((entry) => ({ ...entry, token: REDACTED })) };
 }
 
 function redactProvider(provider: CompleteDocument["providers"]["jwt"][number]): unknown {

@@ -1,15 +1,17 @@
 /**
- * The registry of a running gateway: where it listens, which follows the configuration, and the endpoints of its services for the
- * sources. What is registered outlives changes of the configuration.
+ * The registry of a running gateway: where it listens and where it keeps its instances, both of which follow the configuration, and the
+ * endpoints of its services for the sources. What is registered outlives changes of the configuration, another store included.
  */
 import type { Source, SourceSink } from "../discovery/source.js";
 import type { RegistrySpec } from "../engine/model/registry.js";
-import type { EndpointSpec } from "../engine/model/snapshot.js";
-import type { Instance } from "../registry/instance.js";
-import { splitAddress } from "../registry/registration.js";
-import { createRegistry, type Registry } from "../registry/registry.js";
+import { createInstanceTable } from "../registry/instance-table.js";
+import { createMemoryRegistry } from "../registry/memory-registry.js";
+import type { Registry } from "../registry/registry.js";
 import { createRegistryApi } from "../registry/registry-api.js";
 import { openRegistryServer, type RegistryServer } from "../registry/registry-server.js";
+import { openRedisLink } from "../registry/shared/redis-link.js";
+import { createSharedRegistry } from "../registry/shared/shared-registry.js";
+import { createRegistrySource, type RegistrySource } from "./registry-source.js";
 
 export interface GatewayRegistry {
   /** 0: it does not listen. */
@@ -28,21 +30,33 @@ export interface GatewayRegistry {
 const SWEEP_MS = 500;
 /** After a start instances have this time to come back; until then those known before stay beside them. */
 const SETTLE_MS = 35_000;
+const CONFIRM_MS = 5_000;
 const PATIENCE_MS = 5_000;
 const PAUSE_MS = 50;
-const NO_TIMES = { graceMs: 0, drainMs: 0, retentionMs: 0 };
+/** A store that does not answer delays a start or a change by no more. */
+const STORE_WAIT_MS = 2_500;
+const NO_TIMES = { graceMs: 60_000, drainMs: 30_000, retentionMs: 3_600_000 };
 
-export function createGatewayRegistry(): GatewayRegistry {
-  return new Seat();
+export function createGatewayRegistry(log: (message: string) => void): GatewayRegistry {
+  return new Seat(log);
 }
 
 class Seat implements GatewayRegistry {
-  readonly #registry: Registry = createRegistry(NO_TIMES);
-  readonly #startedAt = performance.now();
-  readonly #api = createRegistryApi({ registry: this.#registry, tokens: () => this.#spec?.tokens ?? [], now: Date.now });
-  readonly #sweep = setInterval(() => this.#registry.sweep(Date.now()), SWEEP_MS).unref();
+  readonly #table = createInstanceTable();
+  readonly #sources = new Set<RegistrySource>();
+  readonly #startedAtMs = Date.now();
+  readonly #log: (message: string) => void;
+  readonly #api = createRegistryApi({ table: this.#table, registry: () => this.#registry, tokens: () => this.#spec?.tokens ?? [] });
+  readonly #confirm = setInterval(() => this.#confirmAll(), CONFIRM_MS).unref();
+  #registry: Registry;
+  #sweep: NodeJS.Timeout | null = null;
   #spec: RegistrySpec | null = null;
   #server: RegistryServer | null = null;
+
+  constructor(log: (message: string) => void) {
+    this.#log = log;
+    this.#registry = this.#remember(null);
+  }
 
   get port(): number {
     return this.#server?.port ?? 0;
@@ -50,10 +64,13 @@ class Seat implements GatewayRegistry {
 
   async move(spec: RegistrySpec | null, port = 0): Promise<string | null> {
     const before = this.#server;
-    if (!isSameBind(spec, this.#spec)) {
+    const keptSpec = this.#spec;
+    if (!isSame(spec?.redis, keptSpec?.redis)) await this.#changeStore(spec);
+    if (!isSame(spec?.bind, keptSpec?.bind)) {
       try {
         this.#server = spec === null ? null : await openRegistryServer({ ...spec.bind, port: spec.bind.port || port }, this.#api);
       } catch (error) {
+        if (!isSame(spec?.redis, keptSpec?.redis)) await this.#changeStore(keptSpec);
         return `registry: ${spec?.bind.host}:${spec?.bind.port} cannot be bound (${(error as NodeJS.ErrnoException).code})`;
       }
       void before?.close();
@@ -68,57 +85,80 @@ class Seat implements GatewayRegistry {
     for (;;) {
       const problem = await this.move(spec, port);
       if (problem === null || performance.now() > deadline) return problem;
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await delay(PAUSE_MS);
     }
   }
 
   createSource(service: string, sink: SourceSink): Source {
-    const push = (): void => {
-      const isSettling = performance.now() - this.#startedAt < SETTLE_MS;
-      sink.found(endpointsOf(this.#registry.instancesOf(service).instances, isSettling), isSettling);
-    };
-    const settled = setTimeout(push, Math.max(0, SETTLE_MS - (performance.now() - this.#startedAt)) + 1);
-    settled.unref();
-    let forget = (): void => {};
+    const source = createRegistrySource({ service, sink, table: this.#table, registry: () => this.#registry });
     return {
       start: () => {
-        forget = this.#registry.onChange(service, push);
-        push();
+        this.#sources.add(source);
+        source.start();
       },
       stop: () => {
-        clearTimeout(settled);
-        forget();
+        this.#sources.delete(source);
+        source.stop();
       },
     };
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#sweep);
+    clearInterval(this.#confirm);
+    if (this.#sweep !== null) clearInterval(this.#sweep);
     await this.#server?.close();
+    await Promise.race([this.#registry.close(), delay(STORE_WAIT_MS)]);
+  }
+
+  /** What is known goes along. */
+  async #changeStore(spec: RegistrySpec | null): Promise<void> {
+    if (this.#sweep !== null) clearInterval(this.#sweep);
+    this.#sweep = null;
+    await Promise.race([this.#registry.close(), delay(STORE_WAIT_MS)]);
+    if (spec?.redis == null) {
+      this.#registry = this.#remember(spec);
+    } else {
+      const shared = this.#share(spec, spec.redis);
+      this.#registry = shared;
+      await Promise.race([shared.ready, delay(STORE_WAIT_MS)]);
+    }
+    this.#push();
+  }
+
+  #remember(spec: RegistrySpec | null): Registry {
+    const settleMs = Math.max(0, this.#startedAtMs + SETTLE_MS - Date.now());
+    const registry = createMemoryRegistry({ table: this.#table, times: spec ?? NO_TIMES, now: Date.now, settleMs });
+    this.#sweep = setInterval(() => registry.sweep(), SWEEP_MS).unref();
+    return registry;
+  }
+
+  #share(spec: RegistrySpec, redis: NonNullable<RegistrySpec["redis"]>) {
+    return createSharedRegistry({
+      table: this.#table,
+      times: spec,
+      open: () => openRedisLink(redis),
+      place: `redis://${redis.host.includes(":") ? `[${redis.host}]` : redis.host}:${redis.port}`,
+      now: Date.now,
+      settleMs: SETTLE_MS,
+      onStatus: () => this.#push(),
+      log: (message) => this.#log(`registry: ${message}`),
+    });
+  }
+
+  /** What a store that is away said last grows old. */
+  #confirmAll(): void {
+    if (this.#registry.trouble === "") this.#push();
+  }
+
+  #push(): void {
+    for (const source of this.#sources) source.push();
   }
 }
 
-function isSameBind(a: RegistrySpec | null, b: RegistrySpec | null): boolean {
-  return a?.bind.host === b?.bind.host && a?.bind.port === b?.bind.port;
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 }
 
-/**
- * Draining ones take nothing new and stay listed; of two with one address one that is up counts, then the later registration.
- * @param isSettling all are listed, so that those that left are not taken for ones that are still to come back
- */
-function endpointsOf(instances: readonly Instance[], isSettling: boolean): EndpointSpec[] {
-  const byAddress = new Map<string, Instance>();
-  for (const instance of instances) {
-    const other = byAddress.get(instance.address);
-    const isListed = isSettling || instance.state === "up" || instance.state === "draining";
-    if (isListed && (other === undefined || rank(instance) >= rank(other))) byAddress.set(instance.address, instance);
-  }
-  return Array.from(byAddress.values(), ({ address, state, weight, zone, priority, labels }) => {
-    const { host, port } = splitAddress(address) as { host: string; port: number };
-    return { host, port, weight: state === "up" ? weight : 0, zone, priority, labels };
-  });
-}
-
-function rank({ state, registeredAtMs }: Instance): number {
-  return state === "up" ? Number.MAX_SAFE_INTEGER / 2 + registeredAtMs : registeredAtMs;
+function delay(durationMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, durationMs).unref());
 }

@@ -21,7 +21,7 @@ import type { LastChange, PutOutcome, Served } from "./configuration/live-config
 import { readRouteTotals } from "./configuration/route-totals.js";
 import type { EndpointMemory } from "./endpoint-memory.js";
 import { createExplainTokenIssuer } from "./explain-tokens.js";
-import { createGatewayRegistry } from "./gateway-registry.js";
+import { createGatewayRegistry, type GatewayRegistry } from "./gateway-registry.js";
 import { createGatewaySources } from "./gateway-sources.js";
 import type { KeeperLink } from "./keeper-client.js";
 import type { Predecessor } from "./keeper-protocol.js";
@@ -80,7 +80,7 @@ class Running implements RunningGateway {
   readonly #metrics: MetricsAggregator;
   readonly #limits: LimitStore;
   readonly #keys: KeySets;
-  readonly #registry = createGatewayRegistry();
+  readonly #registry: GatewayRegistry;
   readonly #sources: Sources;
   readonly #tickets: TicketKeys;
   readonly #health: HealthChecks;
@@ -106,6 +106,7 @@ class Running implements RunningGateway {
       onUpdate: (provider, version, jwks) => this.pool.broadcast({ type: "keys", provider, version, jwks }),
       log: (message) => log.warn(message),
     });
+    this.#registry = createGatewayRegistry((message) => log.warn(message));
     this.#sources = createGatewaySources(snapshot.services, {
       onUpdate: (update) => {
         this.pool.broadcast({ type: "endpoints", ...update });

@@ -1,7 +1,8 @@
 /** Listens for registrations. Everything that a request means is registry-api.ts's. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { RegistryAnswer, RegistryApi } from "./registry-api.js";
+import type { RegistryApi } from "./registry-api.js";
+import type { RegistryAnswer } from "./registry-call.js";
 
 export interface RegistryServer {
   readonly port: number;
@@ -9,7 +10,10 @@ export interface RegistryServer {
   close(): Promise<void>;
 }
 
-const LIMITS = { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 75_000, maxHeaderSize: 8 * 1024 } as const;
+const LIMITS = {
+  ...{ headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 2_000 },
+  ...{ keepAliveTimeout: 75_000, maxHeaderSize: 8 * 1024 },
+} as const;
 const MAX_CONNECTIONS = 20_000;
 
 /** Rejects with the error of `listen`. */
@@ -56,7 +60,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, { api,
     stop.abort();
   });
   try {
-    send(response, await api(request, stop.signal));
+    const answered = await api(request, response, stop.signal);
+    if (answered !== null) send(response, answered);
   } catch {
     // The request broke off; nobody is there to be told.
     response.destroy();
@@ -64,12 +69,12 @@ async function answer(request: IncomingMessage, response: ServerResponse, { api,
 }
 
 function send(response: ServerResponse, { status, body, headers = {} }: RegistryAnswer): void {
-  if (response.destroyed) return;
+  if (response.destroyed || response.headersSent) return;
   if (body === null) {
     response.writeHead(status, { "cache-control": "no-store", ...headers }).end();
     return;
   }
-  const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(`${JSON.stringify(body)}\n`);
   const type = { "content-type": "application/json", "content-length": bytes.length, "cache-control": "no-store" };
   response.writeHead(status, { ...type, ...headers }).end(bytes);
 }

@@ -2,8 +2,10 @@
 import type { DocumentPath } from "../problems.js";
 import { isLoopback, parseAddress } from "../schema/addresses.js";
 import type { CheckContext, DocumentDraft } from "./check-document.js";
+import { checkRedis } from "./check-redis.js";
 import { checkToken } from "./check-token.js";
 
+const REDIS: DocumentPath = ["registry", "redis"];
 const BIND: DocumentPath = ["registry", "bind"];
 const TOKENS: DocumentPath = ["registry", "tokens"];
 
@@ -22,6 +24,7 @@ export function checkRegistry({ registry, services }: DocumentDraft, context: Ch
       "add registry.tokens, or bind to 127.0.0.1",
     );
   }
+  checkStore(registry, context);
   checker.indexNames(TOKENS);
   const places = new Map<string, DocumentPath>();
   registry?.tokens?.forEach((entry, index) => {
@@ -31,4 +34,12 @@ export function checkRegistry({ registry, services }: DocumentDraft, context: Ch
     if (token !== null && other === undefined) places.set(token, path);
     if (other !== undefined) checker.error(path, "is the token of another entry", `the other is at ${checker.where(other)}`);
   });
+}
+
+function checkStore(registry: DocumentDraft["registry"], context: CheckContext): void {
+  const { checker } = context;
+  const isWritten = checker.isWritten(REDIS);
+  if (registry?.store === "redis" && !isWritten) checker.error(["registry", "store"], "needs the block redis", "write redis: { url: … }");
+  if (registry?.store === "memory" && isWritten) checker.error(REDIS, "has no effect with store: memory", "write store: redis");
+  if (registry?.redis !== undefined) checkRedis(registry.redis, REDIS, context);
 }

@@ -15,7 +15,6 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   "listeners.protocol": ["tls", "tcp", "connect"],
   "routes.match.path.type": ["RegularExpression"],
   "limits.store": ["redis"],
-  "registry.store": ["redis"],
 };
 
 export function isPlannedKey(path: readonly (string | number)[], key: string): boolean {

@@ -1,5 +1,6 @@
 /** `registry`: where services register themselves. */
 import { z } from "zod";
+import { redisSchema } from "./redis.js";
 import { bindAddress, duration, name, textOrFile } from "./values.js";
 
 const token = z.strictObject({
@@ -14,9 +15,12 @@ const token = z.strictObject({
 export const registrySchema = z.strictObject({
   serve: z.literal(true).describe("Take registrations; docs/registry.md says how."),
   store: z
-    .literal("memory")
+    .enum(["memory", "redis"])
     .default("memory")
-    .describe("Instances register again by themselves after a restart; until then the last ones are used."),
+    .describe(
+      "memory: of this gateway alone; instances register again by themselves after a restart, until then the last ones are used. redis: gateways share them.",
+    ),
+  redis: redisSchema.optional().describe("Where store: redis keeps them."),
   bind: bindAddress()
     .default("127.0.0.1:9902")
     .describe("Danger: whoever may register here receives traffic. Addresses that others can reach need tokens."),

@@ -1,6 +1,7 @@
 /** Where endpoints come from: exactly one source, settings that have an effect, what the snapshot says of it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { parseConfig, redactDocument } from "../../../src/config/index.js";
 import type { ServiceSpec } from "../../../src/engine/model/snapshot.js";
 import { accept, MINIMAL, refuse } from "./fixtures.js";
 
@@ -98,7 +99,42 @@ const REGISTRY: readonly (readonly [string, string, RegExp])[] = [
     'registry: { serve: true, bind: "0.0.0.0:9902" }',
     /registry\.bind "0\.0\.0\.0:9902" can be reached from outside, so tokens are required/,
   ],
-  ["a planned store", "registry: { serve: true, store: redis }", /registry\.store "redis" is not available yet/],
+  ["a store without a place", "registry: { serve: true, store: redis }", /registry\.store needs the block redis/],
+  [
+    "a place without its store",
+    "registry: { serve: true, redis: { url: 'redis://a.test' } }",
+    /registry\.redis has no effect with store: memory/,
+  ],
+  [
+    "another kind of store",
+    "registry: { serve: true, store: redis, redis: { url: 'http://a.test' } }",
+    /registry\.redis\.url must begin with redis:\/\//,
+  ],
+  [
+    "no URL of a store",
+    "registry: { serve: true, store: redis, redis: { url: '//hunter2' } }",
+    /registry\.redis\.url is not a URL such as redis:/,
+  ],
+  [
+    "a database that is a word",
+    "registry: { serve: true, store: redis, redis: { url: 'redis://:hunter2@a.test/x' } }",
+    /must end with the host/,
+  ],
+  [
+    "a broken escape",
+    "registry: { serve: true, store: redis, redis: { url: 'redis://:hunter2%@a.test' } }",
+    /holds a % that begins no escape/,
+  ],
+  [
+    "TLS without effect",
+    "registry: { serve: true, store: redis, redis: { url: 'redis://a.test', tls: { serverName: b.test } } }",
+    /redis\.tls has no effect/,
+  ],
+  [
+    "a prefix with spaces",
+    "registry: { serve: true, store: redis, redis: { url: 'redis://a.test', prefix: 'a b' } }",
+    /redis\.prefix must be at most 128/,
+  ],
   ["a taken address", 'registry: { serve: true, bind: "127.0.0.1:8080" }', /registry\.bind "127\.0\.0\.1:8080" is taken/],
   [
     "one token for two",
@@ -114,8 +150,21 @@ for (const [what, block, expected] of REGISTRY) {
       problems.some((problem) => expected.test(problem)),
       problems.join("\n"),
     );
+    assert.ok(!problems.join().includes("hunter2"));
   });
 }
+
+test("a Redis store is compiled from its URL, which is shown nowhere", () => {
+  const url = "rediss://gate:hunter2%40@Redis.test:6380/3";
+  const text = `${document("registry: {}")}registry: { serve: true, store: redis, redis: { url: "${url}" } }\n`;
+  const { snapshot } = accept(text);
+  const tls = { caPem: "", certPem: "", keyPem: "", serverName: "", isVerified: true };
+  const place = { host: "redis.test", port: 6380, username: "gate", password: "hunter2@", database: 3 };
+  assert.deepEqual(snapshot.registry?.redis, { ...place, prefix: "windrose:", tls });
+  const result = parseConfig(text, "test.yaml", { env: {} });
+  assert.ok(result.ok);
+  assert.doesNotMatch(JSON.stringify(redactDocument(result.document)), /hunter2|Redis\.test/);
+});
 
 test("services are found in the registry of this gateway under their own names", () => {
   assert.match(
@@ -125,6 +174,7 @@ test("services are found in the registry of this gateway under their own names",
   const { snapshot } = accept(`${document("registry: {}")}registry: { serve: true }\n`);
   assert.deepEqual(snapshot.services[0]?.endpoints, { type: "registry", service: "orders", minimumEndpoints: 1 });
   assert.deepEqual(snapshot.registry, {
+    redis: null,
     bind: { host: "127.0.0.1", port: 9902 },
     tokens: [],
     graceMs: 60_000,

@@ -1,14 +1,47 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import type { Registration } from "../../../src/registry/instance.js";
+import type { LifeTimes, Registration } from "../../../src/registry/instance.js";
+import { createInstanceTable } from "../../../src/registry/instance-table.js";
+import { createMemoryRegistry } from "../../../src/registry/memory-registry.js";
 import { readRegistration, splitAddress } from "../../../src/registry/registration.js";
-import { createRegistry } from "../../../src/registry/registry.js";
 
 const TIMES = { graceMs: 100, drainMs: 50, retentionMs: 1_000 };
-const REGISTRATION: Registration = { address: "10.0.0.1:80", weight: 1, zone: "", priority: 0, labels: {}, leaseMs: 10 };
+const REGISTRATION: Registration = {
+  address: "10.0.0.1:80",
+  weight: 1,
+  zone: "",
+  priority: 0,
+  labels: {},
+  version: "",
+  identity: "",
+  leaseMs: 10,
+};
 
-describe("a registry", () => {
+/** A registry whose clock the test turns. */
+function createRegistry(times: LifeTimes) {
+  const table = createInstanceTable();
+  let clockMs = 0;
+  const registry = createMemoryRegistry({ table, times, now: () => clockMs, settleMs: 0 });
+  const at = <T>(nowMs: number, what: () => T): T => {
+    clockMs = nowMs;
+    return what();
+  };
+  return {
+    register: (service: string, id: string, registration: Registration, nowMs: number) =>
+      at(nowMs, () => registry.register(service, id, registration)),
+    heartbeat: (service: string, id: string, nowMs: number) => at(nowMs, () => registry.heartbeat(service, id)),
+    drain: (service: string, id: string, nowMs: number) => at(nowMs, () => registry.drain(service, id)),
+    restore: (service: string, id: string, nowMs: number) => at(nowMs, () => registry.restore(service, id)),
+    sweep: (nowMs: number) => at(nowMs, () => registry.sweep()),
+    instancesOf: (service: string) => table.instancesOf(service),
+    services: () => table.services(),
+    historyOf: (service: string) => table.historyOf(service),
+    onChange: (service: string, changed: () => void) => table.onChange(service, changed),
+  };
+}
+
+describe("a registry in memory", () => {
   it("lets an instance without heartbeats expire, be removed, and go", () => {
     const registry = createRegistry(TIMES);
     const stateAt = (nowMs: number): string => {
