@@ -215,8 +215,9 @@ describe("a registry shared in Redis", { skip: SKIP }, () => {
       try {
         await eventually(async () => (await states(c)) === "one:up two:up", "both at a new gateway", 40_000);
         assert.equal((await ask(c, "DELETE", "/orders/instances/two")).status, 204);
-        await eventually(async () => (await states(b)) === "one:up two:removed", "that time goes on for them", 20_000);
-        assert.equal(await states(a), await states(b));
+        for (const gateway of [a, b]) {
+          await eventually(async () => (await states(gateway)) === "one:up two:removed", "that time goes on for them", 20_000);
+        }
       } finally {
         await c.stop();
       }

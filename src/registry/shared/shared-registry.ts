@@ -377,6 +377,8 @@ class Shared implements SharedRegistry {
     );
     const isComplete = !missing.some((key) => this.#missing.has(key));
     this.#missing = new Set(missing);
+    // Whatever else it has lost, it is to be told.
+    if (!isComplete) this.#epoch = "";
     for (const [key, atMs] of due) {
       const known = this.#instanceAt(key);
       const renewedAtMs = nowMs - (this.#clockMs - (atMs - (known?.leaseMs ?? 0)));
