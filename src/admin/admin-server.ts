@@ -10,6 +10,7 @@ import { configurationEndpoints } from "./configuration-endpoints.js";
 import { type DoorParts, type OpenDoor, openAddress, openSocket } from "./doors.js";
 import { type Endpoint, endpoint } from "./endpoint.js";
 import { openApiDocument } from "./openapi.js";
+import { overrideEndpoints } from "./override-endpoints.js";
 import { createRequestHandler } from "./request-handler.js";
 import { createRouter } from "./router.js";
 import { anyJson } from "./schemas.js";
@@ -143,7 +144,7 @@ function isSameAddress({ bind: next }: AdminSpec, { bind: old }: AdminSpec): boo
 
 /** Every endpoint, the description of all of them included. */
 export function adminEndpoints({ views, audit, version }: Pick<AdminServerOptions, "views" | "audit" | "version">): readonly Endpoint[] {
-  const endpoints: Endpoint[] = [...statusEndpoints(views, audit), ...configurationEndpoints(views)];
+  const endpoints: Endpoint[] = [...statusEndpoints(views, audit), ...overrideEndpoints(views), ...configurationEndpoints(views)];
   endpoints.push(
     endpoint({
       method: "GET",

@@ -23,7 +23,7 @@ export interface AnswerText {
 }
 
 export interface Endpoint {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** Parameters in braces. */
   readonly path: string;
   /** Unique; `operationId` in the OpenAPI document and `operation` in the audit log. */

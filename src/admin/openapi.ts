@@ -1,6 +1,7 @@
 /** The API's description (OpenAPI 3.1), made from the very table that the server answers from. */
 import { z } from "zod";
 import type { AnswerText, Endpoint } from "./endpoint.js";
+import { parameterOf } from "./router.js";
 import { apiProblem } from "./schemas.js";
 
 type JsonObject = Record<string, unknown>;
@@ -44,13 +45,10 @@ function operation(endpoint: Endpoint): JsonObject {
 }
 
 function pathParameters({ path }: Endpoint): JsonObject[] {
-  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
-    name,
-    in: "path",
-    required: true,
-    description: "A version, a unique beginning of one (at least 4 digits), a sequence, latest, or latest~1 for the one before it.",
-    schema: { type: "string", pattern: "^[A-Za-z0-9._~-]{1,64}$" },
-  }));
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => {
+    const { pattern, about } = parameterOf(name);
+    return { name, in: "path", required: true, description: about, schema: { type: "string", pattern: `^${pattern}$` } };
+  });
 }
 
 function queryParameters({ query }: Endpoint): JsonObject[] {

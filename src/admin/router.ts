@@ -9,8 +9,21 @@ export type Found =
 
 export type Router = (method: string, path: string) => Found;
 
-/** Of a `{parameter}`: versions, beginnings of them, sequences, and `latest~1`. */
-const PARAMETER = "[A-Za-z0-9._~-]{1,64}";
+/** What may stand for a `{parameter}`, by its name. */
+const PARAMETERS: Readonly<Record<string, { readonly pattern: string; readonly about: string }>> = {
+  service: { pattern: "[A-Za-z0-9._-]{1,63}", about: "Name of a service." },
+  /** Nothing else needs an escape. */
+  address: { pattern: "(?:[A-Za-z0-9._:\\[\\]-]|%3[Aa]|%5[BbDd]){1,300}", about: "host:port of an endpoint; IPv6 in brackets." },
+};
+
+const VERSION = {
+  pattern: "[A-Za-z0-9._~-]{1,64}",
+  about: "A version, a unique beginning of one (at least 4 digits), a sequence, latest, or latest~1 for the one before it.",
+};
+
+export function parameterOf(name: string): { readonly pattern: string; readonly about: string } {
+  return PARAMETERS[name] ?? VERSION;
+}
 
 export function createRouter(endpoints: readonly Endpoint[]): Router {
   const patterns = endpoints.map((endpoint) => ({ endpoint, pattern: patternOf(endpoint.path) }));
@@ -28,7 +41,7 @@ export function createRouter(endpoints: readonly Endpoint[]): Router {
 
 /** @param path `/v1/versions/{id}` */
 function patternOf(path: string): RegExp {
-  const source = path.replace(/[.]/g, "\\.").replace(/\{(\w+)\}/g, (_, name: string) => `(?<${name}>${PARAMETER})`);
+  const source = path.replace(/[.]/g, "\\.").replace(/\{(\w+)\}/g, (_, name: string) => `(?<${name}>${parameterOf(name).pattern})`);
   return new RegExp(`^${source}$`);
 }
 

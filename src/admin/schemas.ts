@@ -219,9 +219,43 @@ export const info = z.strictObject({
   listeners: z.array(z.strictObject({ name: z.string(), direction: z.string(), protocol: z.string(), host: z.string(), port: count() })),
 }) satisfies z.ZodType<views.InfoView>;
 
+const MAX_WEIGHT = 1_000_000;
+const MAX_OVERRIDE_MS = 366 * 86_400_000;
+
+export const overrideBody = z
+  .strictObject({
+    weight: z.int().min(0).max(MAX_WEIGHT).nullable().default(null).describe("null: what the source says. 0 takes no traffic."),
+    isDraining: z.boolean().default(false).describe("It takes no new requests while others can; those under way finish."),
+    note,
+    ttlMs: z.int().min(1000).max(MAX_OVERRIDE_MS).nullable().default(null).describe("null: until it is taken back."),
+  })
+  .refine(({ weight, isDraining }) => weight !== null || isDraining, "says neither weight nor isDraining; DELETE takes an override back");
+
+const circuit = () => z.enum(["closed", "halfOpen", "open"]);
+
+const overrideView = z.strictObject({
+  service: z.string(),
+  address: z.string().describe("host:port."),
+  weight: count().nullable().describe("null: what the source says."),
+  isDraining: z.boolean(),
+  note: z.string(),
+  author: z.string(),
+  setAt: time(),
+  expiresAt: time().nullable().describe("null: never."),
+  isPresent: z.boolean().describe("The service has this endpoint now."),
+}) satisfies z.ZodType<views.OverrideView>;
+
+export const overrideList = z.strictObject({ overrides: z.array(overrideView) });
+export const overrideDone = z.strictObject({
+  result: result("set"),
+  isKept: z.boolean().describe("It is on disk, and outlives this process."),
+  override: overrideView,
+});
+export const restoreDone = z.strictObject({ result: result("restored"), service: z.string(), address: z.string() });
+
 const endpointView = z.strictObject({
   address: z.string().describe("host:port."),
-  weight: count(),
+  weight: count().describe("In use."),
   zone: z.string(),
   priority: count(),
   labels: z
@@ -229,7 +263,9 @@ const endpointView = z.strictObject({
     .describe("What subsets choose by; version and identity of instances of the registry among them."),
   state: z.enum(["healthy", "unhealthy", "ejected", "draining"]),
   reasons: z.array(z.string()).describe("For its state, and for what may follow."),
+  override: overrideView.nullable().describe("What an operator has said of it; null: nothing."),
   inFlight: count().describe("Attempts under way, in all workers."),
+  circuit: circuit().describe("Its own; the worst of the workers."),
   ejectedBy: count().describe("Workers that have ejected it."),
   ejectedForMs: count().describe("The longest of what is left of these ejections."),
   workers: count().describe("Workers that have answered."),
@@ -246,6 +282,8 @@ export const services = z.strictObject({
       algorithm: z.string(),
       healthCheck: z.string().nullable().describe("Kind of its active checks; null: it has none."),
       reasons: z.array(z.string()).describe("Of the service as a whole, such as an open circuit."),
+      isPanicking: z.boolean().describe("A worker asks all endpoints because too few are well."),
+      circuit: circuit().describe("Of the service as a whole; the worst of the workers."),
       endpoints: z.array(endpointView),
     }) satisfies z.ZodType<views.ServiceView>,
   ),

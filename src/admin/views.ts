@@ -13,7 +13,7 @@ import type {
 } from "../engine/model/configuration.js";
 import type { Explanation, RequestDescription } from "../engine/model/explanation.js";
 
-export interface AdminViews extends StatusViews, ConfigurationViews {}
+export interface AdminViews extends StatusViews, ConfigurationViews, OverrideViews {}
 
 /** Read-only. */
 export interface StatusViews {
@@ -55,6 +55,44 @@ export interface SourceView {
   readonly note: string;
 }
 
+/** What operators say of endpoints at run time; it makes no version. */
+export interface OverrideViews {
+  overrides(): readonly OverrideView[];
+  override(order: OverrideOrder): OverrideResult;
+  /** Takes it back. */
+  restore(place: Pick<OverrideOrder, "service" | "address">): RestoreResult;
+}
+
+export interface OverrideOrder {
+  readonly service: string;
+  /** `host:port`. */
+  readonly address: string;
+  /** Null: what the source says. */
+  readonly weight: number | null;
+  readonly isDraining: boolean;
+  readonly note: string;
+  readonly author: string;
+  /** Null: until it is taken back. */
+  readonly ttlMs: number | null;
+}
+
+export interface OverrideView extends Omit<OverrideOrder, "ttlMs"> {
+  /** ISO 8601. */
+  readonly setAt: string;
+  /** Null: never. */
+  readonly expiresAt: string | null;
+  /** The service has this endpoint now. */
+  readonly isPresent: boolean;
+}
+
+export type OverrideResult =
+  /** `isKept`: it is on disk, and outlives this process. */
+  | { readonly result: "set"; readonly isKept: boolean; readonly override: OverrideView }
+  | { readonly result: "invalid" | "full"; readonly message: string }
+  | NotFound;
+
+export type RestoreResult = { readonly result: "restored"; readonly service: string; readonly address: string } | NotFound;
+
 /** Everything about versions of the configuration; authors and notes are remembered with them. */
 export interface ConfigurationViews {
   configStatus(): Promise<ConfigStatusView>;
@@ -86,7 +124,7 @@ export interface Busy {
   readonly message: string;
 }
 
-/** There is no such version, or its beginning is not unique. */
+/** There is no such thing, or it is not named in a way that is unique. */
 export interface NotFound {
   readonly result: "notFound";
   readonly message: string;
@@ -250,6 +288,8 @@ export interface WorkerView {
   readonly snapshotVersion: string;
 }
 
+export type CircuitState = "closed" | "halfOpen" | "open";
+
 export interface ServiceView {
   readonly name: string;
   readonly protocol: string;
@@ -258,12 +298,17 @@ export interface ServiceView {
   readonly healthCheck: string | null;
   /** Of the service as a whole, such as an open circuit. */
   readonly reasons: readonly string[];
+  /** A worker asks all endpoints because too few are well. */
+  readonly isPanicking: boolean;
+  /** The worst of the workers. */
+  readonly circuit: CircuitState;
   readonly endpoints: readonly EndpointView[];
 }
 
 export interface EndpointView {
   /** `host:port`. */
   readonly address: string;
+  /** In use. */
   readonly weight: number;
   readonly zone: string;
   readonly priority: number;
@@ -272,8 +317,12 @@ export interface EndpointView {
   readonly state: "healthy" | "unhealthy" | "ejected" | "draining";
   /** For its state, and for what may follow. */
   readonly reasons: readonly string[];
+  /** What an operator has said of it; null: nothing. */
+  readonly override: OverrideView | null;
   /** Attempts under way. */
   readonly inFlight: number;
+  /** The worst of the workers. */
+  readonly circuit: CircuitState;
   /** Workers that have ejected it. */
   readonly ejectedBy: number;
   /** The longest of what is left of these ejections. */

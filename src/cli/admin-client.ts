@@ -14,6 +14,8 @@ export interface AdminClient {
   readonly name: string;
   /** @param path from `/v1/`, with its query */
   get(path: string): Promise<AdminAnswer>;
+  put(path: string, body: unknown): Promise<AdminAnswer>;
+  delete(path: string): Promise<AdminAnswer>;
   post(path: string, body: unknown, options?: { readonly timeoutMs?: number }): Promise<AdminAnswer>;
 }
 
@@ -47,6 +49,8 @@ export function createAdminClient(flags: AdminFlags, env: Environment = process.
   const client: AdminClient = {
     name: target.value.name,
     get: (path) => ask(target.value, { method: "GET", path, body: null, timeoutMs: READ_TIMEOUT_MS }),
+    put: (path, body) => ask(target.value, { method: "PUT", path, body: JSON.stringify(body), timeoutMs: READ_TIMEOUT_MS }),
+    delete: (path) => ask(target.value, { method: "DELETE", path, body: null, timeoutMs: READ_TIMEOUT_MS }),
     post: (path, body, { timeoutMs = CHANGE_TIMEOUT_MS } = {}) =>
       ask(target.value, { method: "POST", path, body: JSON.stringify(body), timeoutMs }),
   };
@@ -54,7 +58,7 @@ export function createAdminClient(flags: AdminFlags, env: Environment = process.
 }
 
 interface Question {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   readonly path: string;
   readonly body: string | null;
   readonly timeoutMs: number;

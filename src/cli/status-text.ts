@@ -5,9 +5,10 @@ import type { ApplyOutcome } from "../engine/model/configuration.js";
 import { guardText } from "./guard-text.js";
 import { shortVersion } from "./outcome-text.js";
 import type { GatewayStatus } from "./status.js";
+import { troubleRows } from "./status-troubles.js";
 import { type Cell, formatElapsed, formatTable, type Paint, plural } from "./terminal.js";
 
-export function statusText({ admin, info, configuration, guard, readiness }: GatewayStatus, paint: Paint, nowMs: number): string {
+export function statusText({ admin, info, configuration, guard, readiness, troubles }: GatewayStatus, paint: Paint, nowMs: number): string {
   const ago = (time: string): string => `${formatElapsed(nowMs - Date.parse(time))} ago`;
   const running = `windrose ${info.version} at ${admin}, up ${formatElapsed(nowMs - Date.parse(info.startedAt))}`;
   const isWell = readiness.isReady;
@@ -19,6 +20,7 @@ export function statusText({ admin, info, configuration, guard, readiness }: Gat
     ["last change", lastText(configuration, paint, ago)],
     ...(guard.state === "idle" ? [] : [["guard", guardText(guard, paint)] as const]),
     ["workers", workersText({ info, configuration }, paint)],
+    ...troubleRows(troubles, paint),
   ];
   const lines = rows.map(([name, text]) => `${paint("dim", name.padEnd(12))} ${text}\n`);
   return `${lines.join("")}${problemsText(configuration)}\n${listenersText(info, paint)}`;

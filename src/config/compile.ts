@@ -260,6 +260,7 @@ function compileService(service: Service, path: DocumentPath, { materials, tree 
     maxPendingRequests: service.circuit.maxPendingRequests,
     maxSlowClientPercent: service.circuit.maxSlowClientPercent,
     maxWebSockets: service.circuit.maxWebSockets,
+    warmConnections: service.warm.connections,
     maxRequests: service.circuit.maxRequests,
     breakers: { endpoint: compileBreaker(service.circuit.breakers.endpoint), service: compileBreaker(service.circuit.breakers.service) },
     outlier: compileOutlier(service.outlier),

@@ -7,5 +7,6 @@ export { formatPath, formatPlace, formatProblem, type Problem, type ProblemSever
 export { PieceCache } from "./read-pieces.js";
 export { type LoadedDocument, REDACTED, redactDocument, SECRET_HEADERS } from "./redact.js";
 export { loadRouteTests, type RouteTest, type RouteTests, type RouteTestsResult } from "./route-tests.js";
+export { parseAddress } from "./schema/addresses.js";
 export { folderOf } from "./source.js";
 export { digestOf } from "./version.js";

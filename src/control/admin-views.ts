@@ -1,15 +1,14 @@
 /** What the admin server may see, put together from the primary's parts. */
 import { type AdminServer, createAdminServer } from "../admin/admin-server.js";
 import type { AuditTrail } from "../admin/audit.js";
-import type { AdminViews, ConfigurationViews, ReadinessView, SourceView, WorkerView } from "../admin/views.js";
+import type { AdminViews, ConfigurationViews, OverrideViews, ReadinessView, SourceView, WorkerView } from "../admin/views.js";
 import type { SourceState } from "../discovery/followed-service.js";
-import type { HealthChecks } from "../discovery/health/health-checks.js";
 import type { Sources } from "../discovery/sources.js";
 import type { AdminSpec } from "../engine/model/snapshot.js";
 import type { MetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
 import type { Served } from "./configuration/live-configuration.js";
-import { serviceViews } from "./service-views.js";
+import { type KnownOfEndpoints, serviceViews } from "./service-views.js";
 import type { WorkerPool } from "./worker-pool.js";
 
 export interface AdminParts {
@@ -18,7 +17,8 @@ export interface AdminParts {
   /** Of the moment. */
   readonly served: () => Served;
   readonly pool: WorkerPool;
-  readonly health: HealthChecks;
+  readonly known: KnownOfEndpoints;
+  readonly overrides: OverrideViews;
   readonly sources: Sources;
   readonly metrics: MetricsAggregator;
   readonly configuration: ConfigurationViews;
@@ -26,10 +26,12 @@ export interface AdminParts {
   readonly log: ProcessLog;
 }
 
-export function createAdmin({ version, spec, served, pool, health, sources, metrics, configuration, audit, log }: AdminParts): AdminServer {
+export function createAdmin(parts: AdminParts): AdminServer {
+  const { version, spec, served, pool, known, overrides, sources, metrics, configuration, audit, log } = parts;
   const startedAt = new Date().toISOString();
   const views: AdminViews = {
     ...configuration,
+    ...overrides,
     async metricsText() {
       await pool.collect();
       return await metrics.text();
@@ -52,8 +54,7 @@ export function createAdmin({ version, spec, served, pool, health, sources, metr
     }),
     async services() {
       const { services } = served().snapshot;
-      const reports = await pool.inspect(services.map(({ name }) => name));
-      return serviceViews(services, reports, { records: health, endpointsOf: (service) => sources.endpointsOf(service) });
+      return serviceViews(services, await pool.inspect(services.map(({ name }) => name)), known);
     },
     sources: () => sources.state().map(sourceView),
     snapshotView: () => served().redactedDocument,

@@ -15,8 +15,10 @@ import { createTimerWheel } from "../proxy/timer-wheel.js";
 import { type AccessLog, createAccessLog } from "../telemetry/access-log.js";
 import { combineObservers } from "../telemetry/combine-observers.js";
 import { createProcessLog, type ProcessLog } from "../telemetry/process-log.js";
+import { serviceMetrics } from "../telemetry/service-metrics.js";
 import { createWorkerMetrics, type Reading, type WorkerMetrics } from "../telemetry/worker-metrics.js";
 import { createConnector } from "../upstream/connector.js";
+import { createConnectionWarmer } from "./connection-warmer.js";
 import { type DrainTime, untilQuiet } from "./drain.js";
 import { createExplainGate } from "./explain-tokens.js";
 import { createListeners, type GatewayListeners } from "./gateway-listener.js";
@@ -39,6 +41,8 @@ export interface DataPlane {
 const LEASE_TIMEOUT_MS = 1_000;
 /** A crash loses at most the counts of this time. */
 const METRICS_PUSH_MS = 5_000;
+/** A worker takes traffic with warm connections, but not much later for them. */
+const WARM_WAIT_MS = 1_000;
 
 export interface DataPlaneSurroundings {
   /** Descriptor of the standard output that the access log may go to. */
@@ -58,9 +62,12 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
   const keys = createKeys(channel, start);
   const leases = new Questions<LeaseGrant | null>(LEASE_TIMEOUT_MS);
   const builder = createRuntimeBuilder(createFilterPorts({ channel, served: () => served, log, metrics, keys, leases }));
+  const warmer = createConnectionWarmer(connector);
+  const warm = (): void => warmer.look(builder.services());
   const source: { current: Runtime } = { current: buildFirst(builder, start) };
   const gateway: Gateway = { connector, timers, observer, ...gatewayState(start, log) };
   metrics.addReading(openWebSockets(gateway));
+  metrics.addMetrics(() => [...serviceMetrics(builder.readings()), ...warmer.metrics()]);
   const listeners = createListeners({ start, handles, source, gateway, metrics, sockets, addresses, log });
   const open = [...listeners.all.values()];
   const report = (id: number): void => channel.send({ type: "metrics", id, metrics: metrics.snapshot() });
@@ -68,6 +75,8 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
 
   return {
     async listen() {
+      warm();
+      await warmer.settled(WARM_WAIT_MS);
       channel.send({ type: "ready", ports: await listenAll(listeners) });
       channel.send({ type: "ack", version: start.snapshot.version });
     },
@@ -76,6 +85,7 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
         case "snapshot":
           source.current = takeOver(message.snapshot, builder, listeners);
           served = message.snapshot;
+          warm();
           return channel.send({ type: "ack", version: served.version });
         case "collect":
           return report(message.id);
@@ -84,7 +94,7 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
         case "yieldAddresses":
           return addresses.yield(message.id);
         default:
-          return takeNews(message, { keys, leases, addresses, listeners, builder });
+          return takeNews(message, { keys, leases, addresses, listeners, builder, warm });
       }
     },
     async drain(time) {
@@ -95,6 +105,7 @@ export function createDataPlane(channel: WorkerChannel, start: StartMessage, { s
       gateway.isClosing = true;
       for (const listener of open) listener.close();
       report(0);
+      warmer.stop();
       connector.close();
       timers.stop();
       await accessLog.close();
@@ -108,17 +119,24 @@ interface NewsTakers {
   readonly addresses: WorkerAddresses;
   readonly listeners: GatewayListeners;
   readonly builder: RuntimeBuilder;
+  /** What is known of endpoints has changed. */
+  readonly warm: () => void;
 }
 
 /** What needs no answer. */
-function takeNews(message: PrimaryMessage, { keys, leases, addresses, listeners, builder }: NewsTakers): void {
+function takeNews(message: PrimaryMessage, { keys, leases, addresses, listeners, builder, warm }: NewsTakers): void {
   switch (message.type) {
     case "keys":
       return keys.receive(message);
     case "endpoints":
-      return builder.take(message);
+      builder.take(message);
+      return warm();
     case "health":
-      return builder.setHealth(message);
+      builder.setHealth(message);
+      return warm();
+    case "overrides":
+      builder.setOverrides(message);
+      return warm();
     case "leaseReply":
       return leases.answer(message.id, message.grant);
     case "refreshReply":
@@ -138,7 +156,8 @@ function createKeys(channel: WorkerChannel, start: StartMessage): WorkerKeys {
   return keys;
 }
 
-function buildFirst(builder: RuntimeBuilder, { snapshot, endpoints, health }: StartMessage): Runtime {
+function buildFirst(builder: RuntimeBuilder, { snapshot, endpoints, health, overrides }: StartMessage): Runtime {
+  builder.setOverrides(overrides);
   for (const message of health) builder.setHealth(message);
   for (const message of endpoints) builder.take(message);
   return builder.build(snapshot);

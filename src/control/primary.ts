@@ -12,6 +12,7 @@ import { createEndpointMemory } from "./endpoint-memory.js";
 import type { KeeperLink } from "./keeper-client.js";
 import { adviseAboutHandshakes } from "./kernel-settings.js";
 import { addressLimitProblem } from "./open-files.js";
+import { createOverrideFile } from "./overrides/override-file.js";
 import { PortUnavailable, probeListeners, probePort } from "./port-probe.js";
 import { type RunningGateway, startGateway } from "./running-gateway.js";
 import { type StopSignals, watchStopSignals } from "./stop-signals.js";
@@ -101,6 +102,7 @@ function openState(directory: string, log: ProcessLog) {
       log.warn({ err: error }, "a guarded apply is not watched on after a crash of this process"),
     ),
     endpointMemory: createEndpointMemory(usable, log),
+    overrideFile: createOverrideFile(usable, (message, error) => log.warn({ err: error }, message)),
   };
 }
 

@@ -7,9 +7,11 @@ import type { ServiceHealth } from "../discovery/health/health-checks.js";
 import type { EndpointUpdate } from "../discovery/sources.js";
 import type { Snapshot } from "../engine/model/snapshot.js";
 import type { AddressCredits } from "../engine/resilience/address-credits.js";
+import type { Circuit } from "../engine/resilience/circuit.js";
 import type { LeaseGrant, LeaseRequest } from "../limits/lease.js";
 import type { MetricJson } from "../telemetry/metric-json.js";
 import type { Jwks } from "./key-sets.js";
+import type { OverrideList } from "./overrides/endpoint-overrides.js";
 import type { ProcessIdentity } from "./process-identity.js";
 
 export interface KeySetMessage {
@@ -41,15 +43,25 @@ export interface EndpointReport {
   readonly isDraining: boolean;
   /** 0: it is not ejected. */
   readonly ejectedForMs: number;
+  /** Its own. */
+  readonly circuit: Circuit["state"];
   /** Of ejections and circuits, for people. */
   readonly reasons: readonly string[];
+  readonly serviceCircuit: Circuit["state"];
   /** Of the service's circuit; "": there is nothing to tell. */
   readonly serviceReason: string;
+  /** Too few endpoints of the service are well: all of them are asked. */
+  readonly isPanicking: boolean;
 }
 
 /** What active checks say of a service: complete, and only the newest counts. */
 export interface HealthMessage extends ServiceHealth {
   readonly type: "health";
+}
+
+/** What operators have said of endpoints: complete, and only the newest counts. */
+export interface OverridesMessage extends OverrideList {
+  readonly type: "overrides";
 }
 
 /** Credits of client addresses, by listener (see engine/resilience/address-credits.ts). */
@@ -72,6 +84,7 @@ export type PrimaryMessage =
       readonly keys: readonly KeySetMessage[];
       readonly health: readonly HealthMessage[];
       readonly endpoints: readonly EndpointsMessage[];
+      readonly overrides: OverridesMessage;
       /** Ports chosen by the first worker for listeners bound to port 0. */
       readonly ports: Readonly<Record<string, number>>;
       /** How many the worker may hold, both directions together; 0: unlimited. */
@@ -96,6 +109,7 @@ export type PrimaryMessage =
   | KeySetMessage
   | HealthMessage
   | EndpointsMessage
+  | OverridesMessage
   /** Answers `lease`; `grant` is null when the store failed. */
   | { readonly type: "leaseReply"; readonly id: number; readonly grant: LeaseGrant | null }
   /** Answers `refreshKeys`, after any `keys` message that resulted from it. */

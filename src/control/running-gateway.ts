@@ -8,9 +8,11 @@ import { AdminUnavailable } from "../admin/unavailable.js";
 import type { UpgradeResult } from "../admin/views.js";
 import { createHealthChecks, type HealthChecks } from "../discovery/health/health-checks.js";
 import type { PreparedSources, Sources } from "../discovery/sources.js";
+import { withWeights } from "../engine/model/endpoint-override.js";
 import type { RegistrySpec } from "../engine/model/registry.js";
 import type { AdminSpec, Snapshot } from "../engine/model/snapshot.js";
 import { createMemoryLimitStore, type LimitStore } from "../limits/lease-store.js";
+import { endpointMetrics } from "../telemetry/endpoint-metrics.js";
 import { createMetricsAggregator, type MetricsAggregator } from "../telemetry/metrics-aggregator.js";
 import type { ProcessLog } from "../telemetry/process-log.js";
 import { type AdminSeat, createAdminSeat } from "./admin-seat.js";
@@ -20,6 +22,7 @@ import type { GuardFile } from "./configuration/guard-file.js";
 import type { LastChange, PutOutcome, Served } from "./configuration/live-configuration.js";
 import { readRouteTotals } from "./configuration/route-totals.js";
 import type { EndpointMemory } from "./endpoint-memory.js";
+import { endpointReadings } from "./endpoint-readings.js";
 import { createExplainTokenIssuer } from "./explain-tokens.js";
 import { createGatewayRegistry, type GatewayRegistry } from "./gateway-registry.js";
 import { createGatewaySources } from "./gateway-sources.js";
@@ -29,8 +32,11 @@ import { createKeySets, type KeySets, type PreparedKeySets } from "./key-sets.js
 import { needsRoll } from "./needs-roll.js";
 import { addressLimitProblem, maxSockets } from "./open-files.js";
 import { logOutcome } from "./outcome-log.js";
+import { createEndpointOverrides, type EndpointOverrides } from "./overrides/endpoint-overrides.js";
+import type { OverrideFile } from "./overrides/override-file.js";
+import { createOverrideViews } from "./overrides/override-views.js";
 import type { KeySetMessage } from "./protocol.js";
-import { endpointStates } from "./service-views.js";
+import { endpointStates, type KnownOfEndpoints } from "./service-views.js";
 import { explain, type LiveFacts } from "./simulation/simulator.js";
 import { createTicketKeys, type TicketKeys } from "./ticket-keys.js";
 import type { VersionStore } from "./version-store.js";
@@ -41,6 +47,7 @@ export interface GatewayParts {
   readonly history: VersionStore;
   readonly guardFile: GuardFile;
   readonly endpointMemory: EndpointMemory;
+  readonly overrideFile: OverrideFile;
   readonly isSingle: boolean;
   /** Of Windrose. */
   readonly version: string;
@@ -82,15 +89,21 @@ class Running implements RunningGateway {
   readonly #keys: KeySets;
   readonly #registry: GatewayRegistry;
   readonly #sources: Sources;
+  readonly #overrides: EndpointOverrides;
   readonly #tickets: TicketKeys;
   readonly #health: HealthChecks;
+  readonly #known: KnownOfEndpoints = {
+    recordOf: (service, endpoint) => this.#health.recordOf(service, endpoint),
+    overrideOf: (service, endpoint) => this.#overrides.of(service, endpoint),
+    endpointsOf: (service) => this.#sources.endpointsOf(service),
+  };
   readonly #liveFacts: LiveFacts = {
     keys: {
       current: (provider) => this.#keys.current(provider),
       refresh: (provider) => this.#keys.refresh(provider),
     },
-    endpointStates: async (services) => endpointStates(await this.pool.inspect(services), this.#health),
-    endpointsOf: (service) => this.#sources.endpointsOf(service),
+    endpointStates: async (services) => endpointStates(await this.pool.inspect(services), this.#known),
+    endpointsOf: (service) => withWeights(this.#sources.endpointsOf(service), this.#overrides.ofService(service)),
   };
   readonly #explainTokens = createExplainTokenIssuer();
   readonly #configuration: ConfigurationService;
@@ -117,6 +130,16 @@ class Running implements RunningGateway {
       metrics: this.#metrics,
       log,
     });
+    this.#overrides = createEndpointOverrides({
+      file: parts.overrideFile,
+      onChange: (list) => this.pool.broadcast({ type: "overrides", ...list }),
+      log: (message) => log.info(message),
+    });
+    this.#metrics.addMetrics(() =>
+      endpointMetrics(
+        endpointReadings(this.served.snapshot.services, { sources: this.#sources, health: this.#health, overrides: this.#overrides }),
+      ),
+    );
     this.#tickets = createTicketKeys((rotated) => this.pool.broadcast({ type: "ticketKeys", keys: rotated }));
     this.#health = createHealthChecks({
       onChange: (health) => this.pool.broadcast({ type: "health", ...health }),
@@ -132,7 +155,12 @@ class Running implements RunningGateway {
         served: () => this.served,
         configuration: this.#configuration.views,
         pool: this.pool,
-        health: this.#health,
+        known: this.#known,
+        overrides: createOverrideViews({
+          overrides: this.#overrides,
+          services: () => this.served.snapshot.services,
+          sources: this.#sources,
+        }),
         sources: this.#sources,
         metrics: this.#metrics,
         audit: parts.audit,
@@ -166,10 +194,12 @@ class Running implements RunningGateway {
         this.#admin.release();
         void this.#registry.move(null);
         endpointMemory.stop();
+        this.#overrides.suspend();
         history.close();
       },
       resume: () => {
         this.#configuration.resume();
+        this.#overrides.resume();
         void this.#registry.movePatiently(this.served.snapshot.registry);
         return this.#admin.resume().catch((error) => log.error({ err: error }, "the admin listener could not be taken back"));
       },
@@ -188,6 +218,8 @@ class Running implements RunningGateway {
     if (failure !== null) return failure;
     await keeper.takeOver();
     await this.#configuration.takeOver();
+    // The predecessor may have been told something since this process began.
+    this.#overrides.readAgain();
     await this.#admin.openPatiently(this.served.snapshot.admin, adminPortOf(keeper.predecessor));
     const problem = await this.#registry.movePatiently(this.served.snapshot.registry, registryPortOf(keeper.predecessor));
     if (problem !== null) log.error(problem);
@@ -217,6 +249,7 @@ class Running implements RunningGateway {
     this.#configuration.stop();
     this.#tickets.stop();
     this.#health.stop();
+    this.#overrides.suspend();
     await this.pool.stop(drainTimeoutMs, isReplaced);
     this.#keys.stop();
     this.#sources.stop();
@@ -237,6 +270,7 @@ class Running implements RunningGateway {
       explainSecret: this.#explainTokens.secret,
       currentKeys: () => this.#keys.state().flatMap(({ provider }) => this.#keySetMessage(provider)),
       currentHealth: () => this.#health.state().map((health) => ({ type: "health", ...health })),
+      currentOverrides: () => ({ type: "overrides", ...this.#overrides.list() }),
       currentEndpoints: () => this.#sources.updates().map((update) => ({ type: "endpoints", ...update })),
       services: {
         lease: (request) => this.#limits.lease(request),

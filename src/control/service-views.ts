@@ -1,33 +1,34 @@
 /** Services and their endpoints as people may see them: what the primary's checks and all workers know, put together. */
-import type { EndpointView, ServiceView } from "../admin/views.js";
+import type { CircuitState, EndpointView, ServiceView } from "../admin/views.js";
 import type { EndpointRecord, HealthChecks } from "../discovery/health/health-checks.js";
-import { endpointId } from "../engine/balancing/endpoint-registry.js";
+import { endpointId } from "../engine/model/endpoint.js";
 import type { EndpointStates } from "../engine/model/explanation.js";
 import type { EndpointSpec, ServiceSpec } from "../engine/model/snapshot.js";
+import type { KeptOverride } from "./overrides/endpoint-overrides.js";
+import { overrideReasons, overrideView } from "./overrides/override-views.js";
 import type { EndpointReport } from "./protocol.js";
 
-type Records = Pick<HealthChecks, "recordOf">;
-
-/** What the primary knows. */
-export interface Known {
-  readonly records: Records;
-  readonly endpointsOf: (service: string) => readonly EndpointSpec[];
+/** What the primary knows of an endpoint beside what workers report. */
+export interface KnownOfEndpoints extends Pick<HealthChecks, "recordOf"> {
+  /** What an operator has said of it. */
+  overrideOf(service: string, endpoint: string): KeptOverride | null;
+  endpointsOf(service: string): readonly EndpointSpec[];
 }
 
 type Labels = Readonly<Record<string, string>>;
 
 /** `windrose explain` shows one line per endpoint. */
-export function endpointStates(reports: readonly EndpointReport[], records: Records): EndpointStates {
+export function endpointStates(reports: readonly EndpointReport[], known: KnownOfEndpoints): EndpointStates {
   const byEndpoint = groupBy(reports, ({ service, endpoint }) => `${service} ${endpoint}`);
   return (service, endpoint) => {
     const found = byEndpoint.get(`${service} ${endpoint}`);
     if (found === undefined) return null;
-    const { state, reasons, inFlight } = endpointView(found, records.recordOf(service, endpoint), {});
+    const { state, reasons, inFlight } = endpointView(found, service, known, {});
     return [`${inFlight} under way`, ...(state === "healthy" ? [] : [state]), ...reasons].join(", ");
   };
 }
 
-export function serviceViews(services: readonly ServiceSpec[], reports: readonly EndpointReport[], known: Known): ServiceView[] {
+export function serviceViews(services: readonly ServiceSpec[], reports: readonly EndpointReport[], known: KnownOfEndpoints): ServiceView[] {
   const byService = groupBy(reports, ({ service }) => service);
   return services.map((spec) => {
     const own = byService.get(spec.name) ?? [];
@@ -39,7 +40,9 @@ export function serviceViews(services: readonly ServiceSpec[], reports: readonly
       algorithm: spec.balance.algorithm,
       healthCheck: spec.health?.probe.type ?? null,
       reasons: countedTexts(own.filter(isFirstOfWorker()).map(({ serviceReason }) => serviceReason)),
-      endpoints: [...byEndpoint].map(([id, found]) => endpointView(found, known.records.recordOf(spec.name, id), labels.get(id) ?? {})),
+      isPanicking: own.some(({ isPanicking }) => isPanicking),
+      circuit: worstOf(own.map(({ serviceCircuit }) => serviceCircuit)),
+      endpoints: [...byEndpoint].map(([id, found]) => endpointView(found, spec.name, known, labels.get(id) ?? {})),
     };
   });
 }
@@ -51,8 +54,10 @@ function isFirstOfWorker(): (report: EndpointReport) => boolean {
 }
 
 /** @param reports of one endpoint; at least one */
-function endpointView(reports: readonly EndpointReport[], record: EndpointRecord | null, labels: Labels): EndpointView {
+function endpointView(reports: readonly EndpointReport[], service: string, known: KnownOfEndpoints, labels: Labels): EndpointView {
   const [{ endpoint, weight, zone, priority }] = reports as readonly [EndpointReport];
+  const record = known.recordOf(service, endpoint);
+  const override = known.overrideOf(service, endpoint);
   const ejected = reports.filter(({ ejectedForMs }) => ejectedForMs > 0);
   const ejectedForMs = Math.max(0, ...ejected.map((report) => report.ejectedForMs));
   return {
@@ -62,8 +67,10 @@ function endpointView(reports: readonly EndpointReport[], record: EndpointRecord
     priority,
     labels,
     state: stateOf(reports, ejected.length),
-    reasons: [...checkReasons(record), ...ejectionReasons(reports, ejected.length, ejectedForMs)],
+    reasons: [...overrideReasons(override), ...checkReasons(record), ...ejectionReasons(reports, ejected.length, ejectedForMs)],
+    override: override === null ? null : overrideView(override, true),
     inFlight: reports.reduce((sum, { inFlight }) => sum + inFlight, 0),
+    circuit: worstOf(reports.map(({ circuit }) => circuit)),
     ejectedBy: ejected.length,
     ejectedForMs,
     workers: reports.length,
@@ -71,6 +78,10 @@ function endpointView(reports: readonly EndpointReport[], record: EndpointRecord
       return { at: new Date(atMs).toISOString(), durationMs: Math.round(durationMs), isPassed, text };
     }),
   };
+}
+
+function worstOf(circuits: readonly CircuitState[]): CircuitState {
+  return (["open", "halfOpen"] as const).find((state) => circuits.includes(state)) ?? "closed";
 }
 
 /** Workers hear of health within milliseconds of each other; one that takes it out is enough to say so. */

@@ -15,6 +15,7 @@ import type {
   EndpointsMessage,
   HealthMessage,
   KeySetMessage,
+  OverridesMessage,
   PrimaryMessage,
   StartMessage,
   WorkerMessage,
@@ -40,6 +41,7 @@ export interface WorkerPoolOptions {
   readonly currentHealth: () => readonly HealthMessage[];
   /** What sources have found so far. */
   readonly currentEndpoints: () => readonly EndpointsMessage[];
+  readonly currentOverrides: () => OverridesMessage;
   /** Sees to the workers when this process is gone; null: they drain then. */
   readonly keeper: KeeperLink | null;
   /** Base64. */
@@ -320,12 +322,13 @@ export class Pool implements WorkerPool {
   }
 
   #startMessage(worker: WorkerHandle): StartMessage {
-    const { instance, currentKeys, currentEndpoints, currentHealth, ticketKeys, explainSecret } = this.options;
+    const { instance, currentKeys, currentEndpoints, currentHealth, currentOverrides, ticketKeys, explainSecret } = this.options;
     const { snapshot, ports, maxSockets, addresses } = this.generationOf(worker);
     const state = {
       keys: currentKeys(),
       endpoints: currentEndpoints(),
       health: currentHealth(),
+      overrides: currentOverrides(),
       ports,
       ticketKeys: ticketKeys(),
       explainSecret,

@@ -5,7 +5,8 @@
 import { performance } from "node:perf_hooks";
 import { type AttemptFeedback, AttemptResult, type Endpoint } from "../engine/model/endpoint.js";
 import type { ErrorCode } from "../engine/model/errors.js";
-import type { HeaderList } from "../engine/model/request.js";
+import { type HeaderList, headerValue } from "../engine/model/request.js";
+import { isGrpc, statusBehind } from "./grpc.js";
 import type { Connector, UpstreamCall, UpstreamHandler, UpstreamRequest } from "./ports.js";
 import { retryAfterMs } from "./retry-after.js";
 import type { UpstreamWebSocket } from "./web-socket-ports.js";
@@ -13,6 +14,7 @@ import type { UpstreamWebSocket } from "./web-socket-ports.js";
 /** One for all: it is read before the next one is told. */
 const result = new AttemptResult();
 const SWITCHING_PROTOCOLS = 101;
+const OK = 200;
 const LOWEST_FAILURE = 400;
 const NO_HEADERS: readonly string[] = [];
 
@@ -43,6 +45,9 @@ export class Attempt implements UpstreamHandler {
   #isOver = false;
   #wasConnectedEarly = false;
   #isTold = false;
+  /** Fields of a gRPC request from whose answer somebody learns; null for all others. */
+  #grpcRequest: readonly string[] | null = null;
+  #awaitsStatus = false;
 
   constructor(owner: AttemptOwner, endpoint: Endpoint, feedback: AttemptFeedback | null, startedAt: number) {
     this.#owner = owner;
@@ -54,6 +59,8 @@ export class Attempt implements UpstreamHandler {
   start(connector: Connector, request: UpstreamRequest): void {
     this.endpoint.inFlight++;
     this.endpoint.set.inFlight++;
+    // `te: trailers` is asked first because hardly any other request says it.
+    if (request.acceptsTrailers && this.#feedback?.hearsSuccesses === true && isGrpc(request.headers)) this.#grpcRequest = request.headers;
     const call = connector.start(this.endpoint.target, request, this);
     this.#call = call;
     // A pooled connection connects inside start(), before there is a call to write to.
@@ -117,7 +124,9 @@ export class Attempt implements UpstreamHandler {
   }
 
   onHead(status: number, headers: HeaderList, bodyLength: number): void {
-    this.#tell(status, "", headers);
+    // A service that answers with something else does not speak gRPC, whatever its caller says.
+    if (this.#grpcRequest === null || status !== OK || !isGrpc(headers)) this.#tell(status, "", headers);
+    else this.#tellGrpc(this.#grpcRequest, headers);
     // Response filters run in here: a throw must end this exchange, not the worker.
     try {
       this.#owner.attemptHead(status, headers, bodyLength);
@@ -135,7 +144,9 @@ export class Attempt implements UpstreamHandler {
   }
 
   onEnd(trailers: HeaderList | null): void {
-    if (this.#over()) this.#owner.attemptEnd(trailers);
+    if (!this.#over()) return;
+    if (this.#awaitsStatus && this.#grpcRequest !== null) this.#tellStatus(this.#grpcRequest, trailers ?? NO_HEADERS);
+    this.#owner.attemptEnd(trailers);
   }
 
   /** The attempt goes on for as long as the WebSocket: its endpoint is in use. */
@@ -158,6 +169,24 @@ export class Attempt implements UpstreamHandler {
 
   onDrain(): void {
     this.#owner.attemptDrain();
+  }
+
+  /** Without messages the status is in the head, else behind them: until then the service may still fail. */
+  #tellGrpc(asked: readonly string[], headers: readonly string[]): void {
+    this.#awaitsStatus = headerValue(headers, "grpc-status") === undefined;
+    const status = this.#awaitsStatus ? null : statusBehind(asked, headers);
+    if (status !== null) return this.#tell(status, "", headers);
+    result.part = "head";
+    this.#tell(OK, "", NO_HEADERS);
+    result.part = "whole";
+  }
+
+  #tellStatus(asked: readonly string[], trailers: readonly string[]): void {
+    const status = statusBehind(asked, trailers);
+    if (status === null) return;
+    result.part = "status";
+    this.#tell(status, "", NO_HEADERS);
+    result.part = "whole";
   }
 
   #tell(status: number, code: ErrorCode | "", headers: readonly string[]): void {

@@ -6,9 +6,8 @@
 import { ERRORS, type ErrorCode } from "../engine/model/errors.js";
 import { grpcStatusOf } from "../engine/model/grpc-status.js";
 import { type HeaderList, headerValue, type RequestHead } from "../engine/model/request.js";
+import { isGrpc } from "./grpc.js";
 
-/** `application/grpc`, `+proto` and the like; not gRPC-Web, which is another protocol. */
-const GRPC_CONTENT = /^application\/grpc(?:[+; ]|$)/i;
 const NO_BODY = Buffer.alloc(0);
 
 export interface LocalReply {
@@ -24,7 +23,7 @@ export interface LocalReply {
 export function localReply(head: RequestHead, code: ErrorCode, detail: string, id: string, extra: readonly string[]): LocalReply {
   const error = ERRORS[code];
   const publicDetail = error.origin === "upstream" || code === "internal" ? "" : detail;
-  if (isGrpc(head)) return grpcReply(code, publicDetail, id, extra);
+  if (isGrpc(head.headers)) return grpcReply(code, publicDetail, id, extra);
   const isJson = wantsJson(headerValue(head.headers, "accept"));
   const body = isJson ? problemJson(code, publicDetail, id) : plainText(code, publicDetail, id);
   const contentType = isJson ? "application/problem+json" : "text/plain; charset=utf-8";
@@ -32,11 +31,6 @@ export function localReply(head: RequestHead, code: ErrorCode, detail: string, i
   // RFC 6455 §4.4, RFC 9110 §15.5.22.
   if (code === "websocket-version") headers.push("sec-websocket-version", "13", "upgrade", "websocket");
   return { status: error.status, headers, body: Buffer.from(body, "utf8") };
-}
-
-function isGrpc(head: RequestHead): boolean {
-  const contentType = headerValue(head.headers, "content-type");
-  return contentType !== undefined && GRPC_CONTENT.test(contentType);
 }
 
 /** gRPC over HTTP/2, "Trailers-Only": the status stands in the head, which ends the stream. HTTP itself went well. */

@@ -26,6 +26,8 @@ export interface MetricsAggregator {
   recordRejectedSnapshot(): void;
   /** What is told of sources of endpoints, from now on, with each scrape. */
   readSources(read: () => readonly SourceReading[]): void;
+  /** Further metrics of the primary, read with each scrape. */
+  addMetrics(read: () => readonly MetricJson[]): void;
   /** A metric of the workers, summed as in `text`; null when none has reported it. */
   metric(name: string): MetricJson | null;
   /** Prometheus text of everything. */
@@ -47,6 +49,7 @@ export function createMetricsAggregator({ version = "unknown" }: AggregatorOptio
   /** Start time of the last retired worker per id. */
   const retiredStarts = new Map<string, number>();
   let ended: readonly MetricJson[] = [];
+  const others: (() => readonly MetricJson[])[] = [];
   const primary = createPrimaryMetrics(version, () => workers.size);
 
   function retire(id: string): void {
@@ -76,6 +79,7 @@ export function createMetricsAggregator({ version = "unknown" }: AggregatorOptio
     },
     recordRejectedSnapshot: () => primary.rejected.inc(),
     readSources: (read) => addSourceMetrics(primary.registry, read),
+    addMetrics: (read) => void others.push(read),
     metric(name) {
       const reports = [ended, ...[...workers.values()].map((report) => report.metrics)];
       return mergeMetrics(reports.map((report) => report.filter((metric) => metric.name === name)))[0] ?? null;
@@ -83,7 +87,7 @@ export function createMetricsAggregator({ version = "unknown" }: AggregatorOptio
     async text() {
       const own = await primary.registry.metrics();
       const merged = mergeMetrics([ended, ...[...workers.values()].map((report) => report.metrics)]);
-      return `${merged.map(formatMetric).join("\n")}\n${own}`;
+      return `${[...merged, ...others.flatMap((read) => read())].map(formatMetric).join("\n")}\n${own}`;
     },
   };
 }

@@ -28,6 +28,8 @@ export interface WorkerMetrics {
   readonly observer: Observer;
   readonly connections: ConnectionMetrics;
   addReading(reading: Reading): void;
+  /** Further metrics, read with each snapshot. */
+  addMetrics(read: () => readonly MetricJson[]): void;
   /** Totals since the worker started; safe to send twice. */
   snapshot(): MetricJson[];
 }
@@ -57,6 +59,7 @@ export function createWorkerMetrics(workerId: number | string, caps: SeriesCaps 
   const listeners = new Map<string, ListenerCells>();
   const services = new Map<string, ServiceCells>();
   const readings: Reading[] = [];
+  const others: (() => readonly MetricJson[])[] = [];
   const startedAtSeconds = performance.timeOrigin / 1000;
 
   const observer: Observer = {
@@ -87,12 +90,14 @@ export function createWorkerMetrics(workerId: number | string, caps: SeriesCaps 
     observer,
     connections,
     addReading: (reading) => void readings.push(reading),
+    addMetrics: (read) => void others.push(read),
     snapshot: () => [
       ...requestMetrics(requests.scopes),
       ...listenerMetrics(listeners),
       ...serviceMetrics(services),
       ...processMetrics(String(workerId), startedAtSeconds),
       ...readings.map(({ name, help, type, read }) => metric(type, name, help, [], [[[], [read()]]])),
+      ...others.flatMap((read) => read()),
     ],
   };
 }

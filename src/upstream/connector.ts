@@ -10,6 +10,7 @@ import { createHttp1Call, createHttp1Connector } from "./http1-connector.js";
 import type { Http2Call } from "./http2-call.js";
 import { Http2Connector } from "./http2-connector.js";
 import { UpstreamSockets } from "./upstream-sockets.js";
+import type { WarmResult } from "./warming.js";
 
 export interface ConnectorOptions {
   readonly timers: Timers;
@@ -33,6 +34,12 @@ export interface ConnectorStats {
 }
 
 export interface UpstreamConnector extends Connector {
+  /**
+   * Opens connections to a target ahead of requests until it has `count`, as far as `maxConnections` and open files allow without
+   * closing any.
+   * @returns how many were begun; `result` is told of each, in a later turn
+   */
+  warm(target: UpstreamTarget, count: number, result: WarmResult): number;
   /** Closes every connection; attempts under way and waiting fail with `upstream-closed`, and so do later ones. */
   close(): void;
   stats(): ConnectorStats;
@@ -41,6 +48,8 @@ export interface UpstreamConnector extends Connector {
 export function createConnector(options: ConnectorOptions): UpstreamConnector {
   return new AnyVersionConnector(options);
 }
+
+const PLAIN = { isWebSocket: false };
 
 class AnyVersionConnector implements UpstreamConnector {
   readonly #sockets: UpstreamSockets;
@@ -66,6 +75,10 @@ class AnyVersionConnector implements UpstreamConnector {
     return this.#speaksHttp2(target, request) ? this.#http2.start(target, request, handler) : this.#http1.start(target, request, handler);
   }
 
+  warm(target: UpstreamTarget, count: number, result: WarmResult): number {
+    return (this.#speaksHttp2(target, PLAIN) ? this.#http2 : this.#http1).warm(target, count, result);
+  }
+
   close(): void {
     this.#http1.close();
     this.#http2.close();
@@ -87,7 +100,7 @@ class AnyVersionConnector implements UpstreamConnector {
   }
 
   /** An upgrade needs HTTP/1.1, which a negotiating target then gets offered alone. */
-  #speaksHttp2({ key, version }: UpstreamTarget, { isWebSocket }: UpstreamRequest): boolean {
+  #speaksHttp2({ key, version }: UpstreamTarget, { isWebSocket }: Pick<UpstreamRequest, "isWebSocket">): boolean {
     if (version !== "negotiated") return version === "http2";
     return !isWebSocket && !this.#choseHttp1.has(key);
   }

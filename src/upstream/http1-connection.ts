@@ -240,17 +240,15 @@ export class Http1Connection implements Carrier, PlaceHolder, ResponseEvents {
   }
 
   #onOpen(): void {
-    const call = this.#call;
-    if (this.#state === "closed" || call === null) return;
-    this.#startAging();
-    this.begin(call);
+    if (this.#state !== "closed") this.takeOver(this.#call);
   }
 
-  /** The socket it was given is open and has no exchange yet. */
+  /** The socket is open and has no exchange yet. Without one to begin, the first may find it as dead as any later one. */
   takeOver(call: Http1Call | null): void {
     this.#startAging();
-    if (call === null) this.settle();
-    else this.begin(call);
+    if (call !== null) return this.begin(call);
+    this.#exchangeCount++;
+    this.settle();
   }
 
   /** A timer instead of a look at the clock for every request. */

@@ -7,6 +7,7 @@ import type { PoolOwner } from "./http1-pool.js";
 import { Http1Pool } from "./http1-pool.js";
 import type { OpenedSocket, TlsClient } from "./open-socket.js";
 import type { UpstreamSockets } from "./upstream-sockets.js";
+import type { WarmResult } from "./warming.js";
 import { createWebSocketKey } from "./web-socket-handshake.js";
 
 export interface Http1ConnectorOptions {
@@ -38,6 +39,8 @@ export interface Http1Connector extends Connector {
   begin(target: UpstreamTarget, call: Http1Call): void;
   /** Takes over a connection that was opened before its version of HTTP was known. `call`: its first one. */
   adopt(target: UpstreamTarget, connected: Connected, call: Http1Call | null): void;
+  /** See `UpstreamConnector.warm`. */
+  warm(target: UpstreamTarget, count: number, result: WarmResult): number;
   stats(): Http1ConnectorStats;
 }
 
@@ -79,6 +82,10 @@ class PooledConnector implements Http1Connector, PoolOwner {
     const isGood = call !== null && call.head !== null;
     this.#pool(target).adopt(opened, tls, isGood ? call : null);
     if (call !== null && !isGood) this.begin(target, call);
+  }
+
+  warm(target: UpstreamTarget, count: number, result: WarmResult): number {
+    return this.#isClosed ? 0 : this.#pool(target).warm(count, result);
   }
 
   close(): void {

@@ -17,6 +17,7 @@ import { noPlaceForUpload, SlowClients, shareOf } from "./slow-clients.js";
 import { describeSocketError } from "./socket-errors.js";
 import type { IdleHolder, UpstreamSockets } from "./upstream-sockets.js";
 import { GATHERING_MS, WaitingCalls } from "./waiting-calls.js";
+import { Warming, type WarmResult } from "./warming.js";
 
 export interface PoolOwner {
   readonly timers: Timers;
@@ -35,6 +36,7 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
   readonly slowClients = new SlowClients(() => this.#uploadEnded());
   readonly #waiting = new WaitingCalls<Http1Call>();
   readonly #relief: Relief;
+  readonly #warming = new Warming<Http1Connection>();
   readonly #webSockets = new Set<UpstreamWebSocket>();
   #tls: TlsClient | null = null;
 
@@ -78,6 +80,15 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
     connection.takeOver(call);
   }
 
+  /** Opens connections until there are `count`, as far as that takes nobody's place. */
+  warm(count: number, result: WarmResult): number {
+    const wanted = Math.min(count, this.target.maxConnections);
+    const isEnough = (): boolean => this.#connections.size >= wanted || !this.#owner.sockets.hasSpareRoom;
+    const begun = this.#warming.fill(isEnough, () => this.#open(null), result);
+    this.#reportWhenEmpty();
+    return begun;
+  }
+
   start(call: Http1Call): void {
     if (call.webSocketKey !== "" && !this.hasRoomForWebSocket()) {
       call.failLater("upstream-overflow", `${this.#webSockets.size} WebSockets open`);
@@ -107,6 +118,7 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
 
   /** `connection` is free again. */
   release(connection: Http1Connection): void {
+    this.#warming.settle(connection, true);
     const call = this.#nextWaiting();
     if (call === undefined) this.#idle.push(connection);
     else if (call.request.isFresh || this.#connections.size > this.target.maxConnections) connection.close();
@@ -119,6 +131,7 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
   /** `connection` is closed: somebody else may have its place. */
   remove(connection: Http1Connection): void {
     if (this.#connections.delete(connection)) this.#owner.sockets.closed();
+    this.#warming.settle(connection, false);
     const index = this.#idle.lastIndexOf(connection);
     if (index !== -1) this.#idle.splice(index, 1);
     this.#serveWaiting();
@@ -196,13 +209,17 @@ export class Http1Pool implements Carrier, ConnectionOwner, IdleHolder {
     this.#owner.emptied(this);
   }
 
-  #open(call: Http1Call): void {
+  /** @param call null: it is opened ahead of one @returns null when it cannot even be begun; the call knows */
+  #open(call: Http1Call | null): Http1Connection | null {
     try {
-      this.#connections.add(new Http1Connection(this, call, null));
+      const connection = new Http1Connection(this, call, null);
+      this.#connections.add(connection);
       this.#owner.sockets.opened();
+      return connection;
     } catch (error) {
-      call.failLater(this.target.tls === null ? "connect-failed" : "upstream-tls-failed", describeSocketError(error));
+      call?.failLater(this.target.tls === null ? "connect-failed" : "upstream-tls-failed", describeSocketError(error));
       this.#reportWhenEmpty();
+      return null;
     }
   }
 

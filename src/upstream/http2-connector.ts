@@ -8,6 +8,7 @@ import type { SessionsOwner } from "./http2-sessions.js";
 import { Http2Sessions } from "./http2-sessions.js";
 import type { OpenedSocket } from "./open-socket.js";
 import type { UpstreamSockets } from "./upstream-sockets.js";
+import type { WarmResult } from "./warming.js";
 
 /** Takes over what an offer of both versions has brought to HTTP/1.1. */
 export type OnHttp1 = (target: UpstreamTarget, connected: Connected, calls: readonly Http2Call[]) => void;
@@ -48,6 +49,11 @@ export class Http2Connector implements Connector, SessionsOwner {
     else if (call.head === null) call.failLater("internal", "request head holds control bytes or a char beyond latin1");
     else this.#group(target).start(call);
     return call;
+  }
+
+  /** See `UpstreamConnector.warm`. */
+  warm(target: UpstreamTarget, count: number, result: WarmResult): number {
+    return this.#isClosed ? 0 : this.#group(target).warm(count, result);
   }
 
   close(): void {

@@ -19,6 +19,7 @@ import { noPlaceForUpload, SlowClients, shareOf } from "./slow-clients.js";
 import { describeSocketError } from "./socket-errors.js";
 import type { IdleHolder, UpstreamSockets } from "./upstream-sockets.js";
 import { GATHERING_MS, WaitingCalls } from "./waiting-calls.js";
+import { Warming, type WarmResult } from "./warming.js";
 
 export interface SessionsOwner {
   readonly timers: Timers;
@@ -47,6 +48,7 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
   readonly #relief: Relief;
   #connectingCount = 0;
   #expectedStreams = ASSUMED_STREAMS;
+  readonly #warming = new Warming<Http2Session>();
   readonly #webSockets = new Set<UpstreamWebSocket>();
   #tls: TlsClient | null = null;
 
@@ -98,6 +100,14 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
     return this.#tls;
   }
 
+  /** Opens sessions until there are `count`, as far as that takes nobody's place. */
+  warm(count: number, result: WarmResult): number {
+    const isEnough = (): boolean => this.#sessions.length >= count || !this.#mayConnect() || !this.#owner.sockets.hasSpareRoom;
+    const begun = this.#warming.fill(isEnough, () => this.#open(), result);
+    this.#reportWhenEmpty();
+    return begun;
+  }
+
   /** `call.head` is there. */
   start(call: Http2Call): void {
     if (call.request.isWebSocket && !this.hasRoomForWebSocket()) {
@@ -147,7 +157,10 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
 
   stateChanged(session: Http2Session, before: SessionState): void {
     const { state } = session;
-    if (before.kind === "connecting" && state.kind !== "connecting") this.#connectingCount--;
+    if (before.kind === "connecting" && state.kind !== "connecting") {
+      this.#connectingCount--;
+      this.#warming.settle(session, state.kind !== "closed");
+    }
     switch (state.kind) {
       case "connecting":
         return;
@@ -224,20 +237,23 @@ export class Http2Sessions implements SessionOwner, CallQueue, IdleHolder {
   /** As many connects as the requests that wait will need streams. */
   #openAsNeeded(): void {
     while (this.#servableCount() > this.#connectingCount * this.#expectedStreams && this.#mayConnect()) {
-      if (!this.#owner.sockets.hasRoom(this) || !this.#open()) return;
+      if (!this.#owner.sockets.hasRoom(this) || this.#open() === null) return;
     }
   }
 
-  #open(): boolean {
+  /** Null when it cannot even be begun. */
+  #open(): Http2Session | null {
+    let session: Http2Session;
     try {
-      this.#sessions.push(new Http2Session(this));
+      session = new Http2Session(this);
     } catch (error) {
       this.#failWaiting(this.target.tls === null ? "connect-failed" : "upstream-tls-failed", describeSocketError(error));
-      return false;
+      return null;
     }
+    this.#sessions.push(session);
     this.#connectingCount++;
     this.#owner.sockets.opened();
-    return true;
+    return session;
   }
 
   #busy(): string {

@@ -28,9 +28,14 @@ export class UpstreamSockets {
     this.#holders.delete(holder);
   }
 
+  /** Another connection may be opened without closing one elsewhere. */
+  get hasSpareRoom(): boolean {
+    return this.#budget === null || this.#budget.hasUpstreamRoom;
+  }
+
   /** Another connection may be opened; for that, another holder may have to close one that is idle. */
   hasRoom(asker: IdleHolder): boolean {
-    if (this.#budget === null || this.#budget.hasUpstreamRoom) return true;
+    if (this.hasSpareRoom) return true;
     for (const holder of this.#holders) if (holder !== asker && holder.closeOldestIdle()) return true;
     return false;
   }

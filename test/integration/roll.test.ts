@@ -55,6 +55,7 @@ ${extra}
       currentKeys: () => [],
       currentHealth: () => [],
       currentEndpoints: () => [],
+      currentOverrides: () => ({ type: "overrides", version: 1, overrides: [] }),
       keeper: null,
       ticketKeys: () => "",
       explainSecret: "",

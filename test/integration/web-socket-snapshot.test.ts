@@ -47,6 +47,7 @@ telemetry: { accessLog: { path: off } }
         keys: [],
         health: [],
         endpoints: [],
+        overrides: { type: "overrides", version: 1, overrides: [] },
         ports: {},
         maxSockets: 0,
         addresses: {},

@@ -20,9 +20,22 @@ function checkService(service: ServiceDraft, path: DocumentPath, context: CheckC
   checkTls(service, path, context);
   checkHealth(service, path, context);
   checkOutlier(service, path, context);
+  checkWarm(service, path, context);
   if (service.protocol === "http1" && checker.isWritten([...path, "http2"])) {
     checker.error([...path, "http2"], "has no effect with protocol http1", "write protocol: h2c, h2 or https");
   }
+}
+
+function checkWarm({ warm, timeouts, circuit }: ServiceDraft, path: DocumentPath, { checker }: CheckContext): void {
+  const at = [...path, "warm", "connections"];
+  const { connections = 0 } = warm ?? {};
+  if (connections === 0) return;
+  if (timeouts?.keepAlive !== undefined && parseDuration(timeouts.keepAlive) === 0) {
+    checker.error(at, "has no effect with timeouts.keepAlive 0s: no idle connection is kept");
+  }
+  const { maxConnections } = circuit ?? {};
+  if (maxConnections !== undefined && connections > maxConnections)
+    checker.error(at, `is more than circuit.maxConnections (${maxConnections})`);
 }
 
 function checkTls(service: ServiceDraft, path: DocumentPath, context: CheckContext): void {

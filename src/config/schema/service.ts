@@ -104,6 +104,19 @@ const timeouts = z.strictObject({
     ),
 });
 
+const warm = z.strictObject({
+  connections: z
+    .int()
+    .min(0)
+    .max(100)
+    .default(0)
+    .describe(
+      "Connections that each worker opens to an endpoint that is new, is well again or comes back from an ejection, before or while it takes its " +
+        "first requests. They count towards circuit.maxConnections, end when they were idle for timeouts.keepAlive, and are not opened again " +
+        "for that. One that cannot be opened is counted and says nothing of the endpoint.",
+    ),
+});
+
 /** For services that say nothing about HTTP/2. */
 export const SERVICE_HTTP2_DEFAULTS = http2.parse({});
 
@@ -126,6 +139,7 @@ export const serviceSchema = z.strictObject({
     .optional()
     .describe("Endpoints whose answers fail are left alone for a while; an empty block takes the defaults. Default: none."),
   timeouts: timeouts.prefault({}),
+  warm: warm.prefault({}).describe("Connections that are opened ahead of requests. Default: none."),
 });
 
 export type Service = z.output<typeof serviceSchema>;

@@ -1,7 +1,8 @@
 /** Turns what happened to a simulated request into an `Explanation`: words for reasons, and no secrets. */
 import { SECRET_HEADERS } from "../../config/index.js";
 import { subsetOf } from "../../engine/balancing/layout.js";
-import { placeOfSource } from "../../engine/model/endpoint-source.js";
+import { endpointId } from "../../engine/model/endpoint.js";
+import { placeOfSource, staticEndpointsOf } from "../../engine/model/endpoint-source.js";
 import type {
   EndpointStates,
   ExplainedBackend,
@@ -151,7 +152,7 @@ function describeBackends(
       subset: subset === null ? null : subset.labels,
       source: placeOfSource(service.endpoints),
       endpoints: subsetOf(endpointsOfService(service, endpointsOf), subset).map(({ host, port, weight: part, zone, labels }) => {
-        const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+        const address = endpointId({ host, port });
         return { address, weight: part, zone, labels, state: endpointStates?.(name, address) ?? null };
       }),
     };
@@ -164,7 +165,7 @@ function describeBalance({ algorithm, hashOn }: BalanceSpec): string {
 }
 
 function endpointsOfService({ name, endpoints }: ServiceSpec, found: ExplainOptions["endpointsOf"]): readonly EndpointSpec[] {
-  return endpoints.type === "static" ? endpoints.endpoints : (found?.(name) ?? []);
+  return found?.(name) ?? staticEndpointsOf(endpoints);
 }
 
 function describePolicies({ timeouts, retry }: RouteSpec, method: string): ExplainedPolicies {

@@ -2,6 +2,7 @@
  * Who is checked and when, and what is known of whom. Checks of one endpoint never overlap, those of all endpoints are
  * spread over the interval, and only so many are under way at a time; beyond that they wait their turn.
  */
+import { endpointId } from "../../engine/model/endpoint.js";
 import type { EndpointSpec, HealthSpec, ServiceSpec } from "../../engine/model/snapshot.js";
 import { type CheckResult, check } from "./check.js";
 import { afterCheck, type EndpointHealth, UNKNOWN } from "./endpoint-health.js";
@@ -32,11 +33,21 @@ export interface EndpointRecord {
   readonly checks: readonly CheckRecord[];
 }
 
+export interface CheckCounts {
+  readonly passed: number;
+  readonly failed: number;
+  /** Endpoints that became so; one that is as it was taken to be did not. */
+  readonly healthy: number;
+  readonly unhealthy: number;
+}
+
 export interface HealthChecks {
   /** From now on these are checked, as far as they ask for it; all others are forgotten. */
   follow(services: readonly FollowedService[]): void;
   /** Of services that have unhealthy endpoints. */
   state(): readonly ServiceHealth[];
+  /** Since the service is checked; null: it is not. */
+  countsOf(service: string): CheckCounts | null;
   /** Null: it is not checked. */
   recordOf(service: string, endpoint: string): EndpointRecord | null;
   stop(): void;
@@ -77,6 +88,7 @@ class Checks implements HealthChecks {
   readonly #options: HealthChecksOptions;
   /** By service and endpoint. */
   #services = new Map<string, Map<string, Target>>();
+  readonly #counts = new Map<string, { -readonly [Field in keyof CheckCounts]: number }>();
   readonly #waiting: Target[] = [];
   #running = 0;
   #version = 0;
@@ -95,6 +107,10 @@ class Checks implements HealthChecks {
       if (service.health !== null) this.#services.set(service.name, this.#followService(service, service.health, before.get(service.name)));
     }
     for (const [name, old] of before) this.#settle(name, old);
+    for (const name of this.#services.keys()) {
+      if (!this.#counts.has(name)) this.#counts.set(name, { passed: 0, failed: 0, healthy: 0, unhealthy: 0 });
+    }
+    for (const name of this.#counts.keys()) if (!this.#services.has(name)) this.#counts.delete(name);
   }
 
   #followService(service: FollowedService, spec: HealthSpec, old: ReadonlyMap<string, Target> | undefined): Map<string, Target> {
@@ -174,12 +190,15 @@ class Checks implements HealthChecks {
 
   #record(target: Target, record: CheckRecord): void {
     const before = target.health;
+    const counts = this.#counts.get(target.service.name);
+    if (counts !== undefined) counts[record.isPassed ? "passed" : "failed"]++;
     target.checks = [record, ...target.checks.slice(0, MAX_CHECKS_KEPT - 1)];
     target.health = afterCheck(before, record.isPassed, target.spec);
     if (target.health.state === before.state) return;
     target.sinceMs = record.atMs;
     // That a new endpoint is as everybody took it to be is no news.
     if (before.state === "unknown" && target.health.state === "healthy") return;
+    if (counts !== undefined && target.health.state !== "unknown") counts[target.health.state]++;
     this.#options.log(`endpoint ${target.id} of service ${target.service.name} is ${target.health.state}: ${record.text}`);
     this.#tell(target.service.name);
   }
@@ -209,6 +228,10 @@ class Checks implements HealthChecks {
     return [...this.#services].map(([service, targets]) => this.#stateOf(service, targets)).filter(({ unhealthy }) => unhealthy.length > 0);
   }
 
+  countsOf(service: string): CheckCounts | null {
+    return this.#counts.get(service) ?? null;
+  }
+
   recordOf(service: string, endpoint: string): EndpointRecord | null {
     const target = this.#services.get(service)?.get(endpoint);
     return target === undefined ? null : { state: target.health.state, sinceMs: target.sinceMs, checks: target.checks };
@@ -219,8 +242,4 @@ class Checks implements HealthChecks {
     this.#services = new Map();
     if (this.#telling !== null) clearTimeout(this.#telling);
   }
-}
-
-function endpointId({ host, port }: EndpointSpec): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

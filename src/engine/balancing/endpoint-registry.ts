@@ -3,7 +3,7 @@
  * has one EndpointSet as long as it exists; an endpoint stays the same object as long as its service reaches it in the same
  * way (host, port, protocol, TLS).
  */
-import { Endpoint, EndpointSet, type UpstreamTarget, type UpstreamVersion } from "../model/endpoint.js";
+import { Endpoint, EndpointSet, endpointId, type UpstreamTarget, type UpstreamVersion } from "../model/endpoint.js";
 import { staticEndpointsOf } from "../model/endpoint-source.js";
 import type { EndpointSpec, ServiceSpec, UpstreamTlsSpec } from "../model/snapshot.js";
 
@@ -101,11 +101,6 @@ function haveSameLabels(one: Endpoint["labels"], other: Endpoint["labels"]): boo
 
 function isSameList(one: readonly Endpoint[], other: readonly Endpoint[]): boolean {
   return one.length === other.length && one.every((endpoint, index) => endpoint === other[index]);
-}
-
-/** `host:port`, as shown to people. */
-export function endpointId({ host, port }: EndpointSpec): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function createTarget(service: ServiceSpec, { host, port }: EndpointSpec): TargetDraft {

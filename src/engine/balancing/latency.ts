@@ -36,8 +36,8 @@ export function observeLatency(endpoint: Endpoint, elapsedMs: number, now: numbe
 
 export class LatencyFeedback implements AttemptFeedback {
   readonly hearsSuccesses = true;
-  note({ endpoint, status, code, elapsedMs, now }: AttemptResult): void {
-    if (endpoint === null || (code !== "" && !isFault(code))) return;
+  note({ endpoint, status, code, part, elapsedMs, now }: AttemptResult): void {
+    if (endpoint === null || part === "status" || (code !== "" && !isFault(code))) return;
     const isGood = code === "" && status < LOWEST_FAILURE_STATUS && status !== TOO_MANY_REQUESTS;
     if (isGood) observeLatency(endpoint, elapsedMs, now);
     else observeLatency(endpoint, Math.max(elapsedMs, estimateLatency(endpoint, now) * FAILURE_FACTOR), now);

@@ -24,6 +24,11 @@ export interface UpstreamTarget {
   readonly maxWebSockets: number;
 }
 
+/** `host:port`, IPv6 in brackets: how an endpoint is known within its service. */
+export function endpointId({ host, port }: Pick<UpstreamTarget, "host" | "port">): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** What a source says about an endpoint. */
 export interface EndpointTraits {
   readonly weight: number;
@@ -53,7 +58,7 @@ export class Endpoint {
   inFlight: number;
   /** What health checks say. */
   isHealthy: boolean;
-  /** Takes no new requests while others can. */
+  /** An operator wants it so: it takes no new requests while others can. */
   isDraining: boolean;
   /** Taken out by outlier ejection or its circuit until then; 0: not. */
   ejectedUntil: number;
@@ -134,10 +139,12 @@ export interface Picker {
 /** What became of an attempt. One object serves all attempts of a process: whoever is told copies what it keeps. */
 export class AttemptResult {
   endpoint: Endpoint | null = null;
-  /** Of the answer's head; 0: it failed. */
+  /** Of the answer's head, or what its gRPC status amounts to; 0: it failed. */
   status = 0;
   /** Why it failed; "": it did not. */
   code: ErrorCode | "" = "";
+  /** A gRPC answer is told of twice: its head, and its status when that has come behind the messages. */
+  part: "whole" | "head" | "status" = "whole";
   /** From its start to the head or the failure. */
   elapsedMs = 0;
   /** What the service asks for with Retry-After; 0: nothing. Only ever with 429 and 503. */

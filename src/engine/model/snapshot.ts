@@ -267,6 +267,8 @@ export interface ServiceSpec {
   readonly maxSlowClientPercent: number;
   /** Open WebSockets per endpoint and worker, beside `maxConnections`. */
   readonly maxWebSockets: number;
+  /** Opened ahead of requests, per endpoint and worker; 0: none. */
+  readonly warmConnections: number;
   /** Attempts under way per service and worker; 0: unlimited. */
   readonly maxRequests: number;
   readonly breakers: { readonly endpoint: BreakerSpec | null; readonly service: BreakerSpec | null };

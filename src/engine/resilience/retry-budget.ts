@@ -19,6 +19,8 @@ export interface RetryBudget {
   readonly retries: Float64Array;
   requestsInWindow: number;
   retriesInWindow: number;
+  /** Retries that were not granted, since it exists. */
+  refused: number;
   /** Number of the newest second seen; it lies in bucket `second % 10`. */
   second: number;
 }
@@ -31,6 +33,7 @@ export function createRetryBudget(): RetryBudget {
     retries,
     requestsInWindow: 0,
     retriesInWindow: 0,
+    refused: 0,
     second: Number.NEGATIVE_INFINITY,
   };
 }
@@ -50,7 +53,10 @@ export function tryRetry(budget: RetryBudget, nowMs: number, policy: RetryBudget
   const bucket = advance(budget, nowMs);
   const isWithinMinimum = (budget.retries[bucket] as number) < policy.budgetMinPerSecond;
   const isWithinShare = (budget.retriesInWindow + 1) * 100 <= budget.requestsInWindow * policy.budgetPercent;
-  if (!isWithinMinimum && !isWithinShare) return false;
+  if (!isWithinMinimum && !isWithinShare) {
+    budget.refused++;
+    return false;
+  }
   budget.retries[bucket] = (budget.retries[bucket] as number) + 1;
   budget.retriesInWindow++;
   return true;

@@ -7,6 +7,7 @@ import type { AttemptFeedback, AttemptResult, Endpoint } from "../model/endpoint
 import type { ErrorCode } from "../model/errors.js";
 import type { BreakerSpec, OutlierSpec, ServiceSpec } from "../model/snapshot.js";
 import { admit, afterFailure, afterSuccess, type Circuit, CLOSED, describeCircuit, heldUntil, probed } from "./circuit.js";
+import { GuardCounts } from "./guard-counts.js";
 import { type Outcome, outcomeOf } from "./outcome.js";
 import {
   acquit,
@@ -46,6 +47,7 @@ interface Known {
 
 export class ServiceGuard implements AttemptFeedback {
   readonly hearsSuccesses = true;
+  readonly counts = new GuardCounts();
   #spec: GuardSpec;
   #circuit: Circuit = CLOSED;
   #sweepAt = 0;
@@ -91,7 +93,7 @@ export class ServiceGuard implements AttemptFeedback {
         this.#refusal = CIRCUIT_OPEN;
         return false;
       }
-      this.#circuit = circuit;
+      this.#moveService(circuit);
     }
     if (breakers.endpoint !== null) this.#notePick(endpoint, breakers.endpoint, now);
     return true;
@@ -101,7 +103,7 @@ export class ServiceGuard implements AttemptFeedback {
   #notePick(endpoint: Endpoint, breaker: BreakerSpec, now: number): void {
     const known = this.#known.get(endpoint);
     if (known === undefined || known.circuit.state === "closed") return;
-    known.circuit = admit(known.circuit, breaker, now) ?? known.circuit;
+    this.#move(known, admit(known.circuit, breaker, now) ?? known.circuit);
     this.#hold(endpoint, known);
   }
 
@@ -109,19 +111,29 @@ export class ServiceGuard implements AttemptFeedback {
 
   note(result: AttemptResult): void {
     const outcome = outcomeOf(result);
-    const { endpoint, now } = result;
-    if (outcome === null || endpoint === null) return;
+    const { endpoint, part, now } = result;
+    if (outcome === null || endpoint === null || part === "head") return;
     // It has asked for a pause and has been given one: that is an answer, not a fault.
     if (result.retryAfterMs > 0 && endpoint.pausedUntil > now) return;
     const { outlier, breakers } = this.#spec;
     const known = this.#knownOf(endpoint);
-    if (breakers.service !== null) this.#circuit = after(this.#circuit, breakers.service, { outcome, now });
-    if (breakers.endpoint !== null) known.circuit = after(known.circuit, breakers.endpoint, { outcome, now });
+    if (breakers.service !== null) this.#moveService(after(this.#circuit, breakers.service, { outcome, now }));
+    if (breakers.endpoint !== null) this.#move(known, after(known.circuit, breakers.endpoint, { outcome, now }));
     if (outlier !== null) {
       this.#noteOutlier(endpoint, outlier, { outcome, now });
       if (now >= this.#sweepAt) this.#sweep(endpoint.set.endpoints, outlier, now);
     }
     this.#hold(endpoint, known);
+  }
+
+  #moveService(circuit: Circuit): void {
+    if (circuit.state !== this.#circuit.state) this.counts.serviceCircuit[circuit.state]++;
+    this.#circuit = circuit;
+  }
+
+  #move(known: Known, circuit: Circuit): void {
+    if (circuit.state !== known.circuit.state) this.counts.endpointCircuits[circuit.state]++;
+    known.circuit = circuit;
   }
 
   /** What comes in of an ejected endpoint was sent before, or because there was no choice. */
@@ -137,11 +149,11 @@ export class ServiceGuard implements AttemptFeedback {
    * without that ends nothing: endpoints whose checks pass while their requests fail would go in and out.
    */
   recovered(endpoint: Endpoint, now: number): void {
-    this.#circuit = probed(this.#circuit, now);
+    this.#moveService(probed(this.#circuit, now));
     const known = this.#known.get(endpoint);
     if (known === undefined) return;
     acquit(known.outlier, now);
-    known.circuit = probed(known.circuit, now);
+    this.#move(known, probed(known.circuit, now));
     this.#hold(endpoint, known);
   }
 
@@ -151,6 +163,7 @@ export class ServiceGuard implements AttemptFeedback {
     if (!mayEject(policy, ejected, endpoints.length)) return;
     const known = this.#knownOf(endpoint);
     eject(known.outlier, policy, occasion);
+    this.counts.ejections[occasion.reason.type]++;
     this.#hold(endpoint, known);
   }
 
@@ -203,6 +216,14 @@ export class ServiceGuard implements AttemptFeedback {
     const reasons = isEjected(outlier, now) && outlier.reason !== null ? [describeReason(outlier.reason)] : [];
     const text = describeCircuit(circuit, now);
     return text === null ? reasons : [...reasons, text];
+  }
+
+  get circuitState(): Circuit["state"] {
+    return this.#circuit.state;
+  }
+
+  circuitStateOf(endpoint: Endpoint): Circuit["state"] {
+    return this.#known.get(endpoint)?.circuit.state ?? "closed";
   }
 
   /** Of the service's own circuit; null: there is nothing to tell. */

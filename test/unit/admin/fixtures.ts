@@ -63,6 +63,18 @@ const EXPLANATION: Explanation = {
   notes: [],
 };
 
+const OVERRIDE = {
+  service: "app",
+  address: "10.0.0.1:80",
+  weight: 5,
+  isDraining: true,
+  note: "disk",
+  author: "ci",
+  setAt: TIME,
+  expiresAt: null,
+  isPresent: true,
+};
+
 export const VIEWS: AdminViews = {
   metricsText: async () => "windrose_workers 1\n",
   health: () => ({ isHealthy: true, reasons: [] }),
@@ -82,6 +94,8 @@ export const VIEWS: AdminViews = {
       algorithm: "roundRobin",
       healthCheck: "http",
       reasons: [],
+      isPanicking: true,
+      circuit: "open",
       endpoints: [
         {
           address: "10.0.0.1:80",
@@ -91,7 +105,9 @@ export const VIEWS: AdminViews = {
           labels: { version: "v1" },
           state: "unhealthy",
           reasons: ["unhealthy since 2026-01-01T00:00:00.000Z: answered with status 500"],
+          override: OVERRIDE,
           inFlight: 2,
+          circuit: "closed",
           ejectedBy: 0,
           ejectedForMs: 0,
           workers: 2,
@@ -117,6 +133,9 @@ export const VIEWS: AdminViews = {
       note: "",
     },
   ],
+  overrides: () => [OVERRIDE],
+  override: () => ({ result: "set", isKept: true, override: OVERRIDE }),
+  restore: ({ service, address }) => ({ result: "restored", service, address }),
   snapshotView: () => ({ admin: { token: "[redacted]" } }),
   configStatus: async () => ({
     ...SERVED,

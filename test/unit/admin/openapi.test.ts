@@ -25,6 +25,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   upgrade: {},
   check: { texts: [{ name: "w.yaml", text: "" }] },
   explain: { request: "GET https://a.example/", headers: [["x", "y"]] },
+  setOverride: { weight: 5, note: "n", ttlMs: 60_000 },
   createExplainToken: { ttlMs: 60_000 },
 };
 
@@ -50,10 +51,15 @@ async function readOperations(t: TestContext): Promise<Described[]> {
   );
 }
 
+const PLACES: Readonly<Record<string, string>> = { id: "aaaa", other: "bbbb", service: "app", address: "%5B::1%5D:80" };
+
+function targetOf(path: string): string {
+  return path.replace(/\{(\w+)\}/g, (_, name: string) => PLACES[name] ?? "");
+}
+
 function call(port: number, { method, path, operation }: Described, body: unknown = BODIES[operation.operationId]) {
   const headers = { ...AUTHORIZED, ...(body === undefined ? {} : { "content-type": "application/json" }) };
-  const target = path.replace("{id}", "aaaa").replace("{other}", "bbbb");
-  return ask(port, target, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  return ask(port, targetOf(path), { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
 }
 
 /** Against the schema of the table; an unknown field in an answer is a leak until it is described. */
@@ -82,8 +88,7 @@ test("every operation of the document answers as it is described", async (t) => 
 test("who needs a token for what is described as it is", async (t) => {
   const { port } = await startServer(t, { tokens: TOKENS });
   for (const { method, path, operation } of await readOperations(t)) {
-    const target = path.replace("{id}", "aaaa").replace("{other}", "bbbb");
-    const { status } = await ask(port, target, { method });
+    const { status } = await ask(port, targetOf(path), { method });
     assert.equal(status === 401, operation.security.length > 0, operation.operationId);
   }
 });
@@ -92,7 +97,7 @@ test("bodies are described as required exactly when they are", async (t) => {
   const { port } = await startServer(t, { tokens: TOKENS });
   for (const { method, path, operation } of await readOperations(t)) {
     if (operation.requestBody === undefined) continue;
-    const { status } = await ask(port, path, { method, headers: AUTHORIZED });
+    const { status } = await ask(port, targetOf(path), { method, headers: AUTHORIZED });
     assert.equal(status === 400, operation.requestBody.required, operation.operationId);
   }
 });
@@ -141,6 +146,11 @@ const OUTCOMES: readonly (readonly [id: string, views: Partial<AdminViews>, stat
   ["getGuard", { guard: () => ({ state: "kept", decidedAt: TIME, ...GUARDED }) }, 200, { state: "kept" }],
   ["getGuard", { guard: () => ({ state: "rolledBack", decidedAt: TIME, reason: "r", failure: null, ...GUARDED }) }, 200, { failure: null }],
   ["getGuard", { guard: () => ({ state: "superseded", decidedAt: TIME, reason: "r", ...GUARDED }) }, 200, { reason: "r" }],
+  ["setOverride", { override: () => NOT_FOUND }, 404, { result: "notFound", detail: NOT_FOUND.message }],
+  ["setOverride", { override: () => ({ result: "invalid", message: "no port" }) }, 422, { result: "invalid", detail: "no port" }],
+  ["setOverride", { override: () => ({ result: "full", message: "take some back" }) }, 507, { result: "full" }],
+  ["deleteOverride", { restore: () => NOT_FOUND }, 404, { result: "notFound" }],
+  ["deleteOverride", { restore: (place) => ({ result: "restored", ...place }) }, 200, { service: "app", address: "[::1]:80" }],
   ["getHealth", { health: () => ({ isHealthy: false, reasons: ["stuck"] }) }, 503, { status: "unavailable", reasons: ["stuck"] }],
 ];
 

@@ -25,6 +25,7 @@ function service(name: string, ports: readonly number[]): ServiceSpec {
     tls: null,
     http2: { maxConcurrentStreams: 1, streamWindowBytes: 65_535, maxStreamWindowBytes: 65_535, pingMs: 0 },
     balance: BALANCE,
+    warmConnections: 0,
     maxRequests: 0,
     breakers: { endpoint: null, service: null },
     outlier: null,

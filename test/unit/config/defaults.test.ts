@@ -130,6 +130,7 @@ test("a service is plain HTTP/1.1, round robin, with 1,024 connections per endpo
     maxPendingRequests: 1024,
     maxSlowClientPercent: 75,
     maxWebSockets: 10_000,
+    warmConnections: 0,
     maxRequests: 0,
     breakers: { endpoint: null, service: null },
     outlier: null,

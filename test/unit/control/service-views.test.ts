@@ -17,7 +17,10 @@ const REPORT: EndpointReport = {
   isDraining: false,
   ejectedForMs: 0,
   reasons: [],
+  circuit: "closed",
+  serviceCircuit: "closed",
   serviceReason: "",
+  isPanicking: false,
 };
 const CHECK = { atMs: Date.UTC(2026, 0, 1), durationMs: 2.6, isPassed: false, text: "answered with status 500" };
 const RECORD: EndpointRecord = { state: "unhealthy", sinceMs: Date.UTC(2026, 0, 1), checks: [CHECK] };
@@ -27,7 +30,7 @@ function viewOf(reports: readonly Partial<EndpointReport>[], record: EndpointRec
   const [view] = serviceViews(
     [SPEC],
     reports.map((report) => ({ ...REPORT, ...report })),
-    { records: { recordOf: () => record }, endpointsOf: () => [{ ...endpointSpec("a"), labels: { version: "v1" } }] },
+    { recordOf: () => record, overrideOf: () => null, endpointsOf: () => [{ ...endpointSpec("a"), labels: { version: "v1" } }] },
   );
   return view;
 }
@@ -48,7 +51,9 @@ test("workers are put together", () => {
       labels: { version: "v1" },
       state: "ejected",
       reasons: ["ejected by 2 of 3 workers for 1.5 s", "5 failures in a row"],
+      override: null,
       inFlight: 7,
+      circuit: "closed",
       ejectedBy: 2,
       ejectedForMs: 1_500,
       workers: 3,
@@ -75,9 +80,11 @@ test("the reasons of a service are told once", () => {
   assert.deepEqual(viewOf([])?.endpoints, []);
 });
 
+const NOTHING_KNOWN = { recordOf: () => null, overrideOf: () => null, endpointsOf: () => [] };
+
 test("explain shows a line", () => {
-  const states = endpointStates([{ ...REPORT, ejectedForMs: 500, reasons: ["5 failures in a row"] }], { recordOf: () => null });
+  const states = endpointStates([{ ...REPORT, ejectedForMs: 500, reasons: ["5 failures in a row"] }], NOTHING_KNOWN);
   assert.equal(states("orders", "a:80"), "2 under way, ejected, ejected by 1 of 1 workers for 0.5 s, 5 failures in a row");
   assert.equal(states("orders", "b:80"), null);
-  assert.equal(endpointStates([REPORT], { recordOf: () => null })("orders", "a:80"), "2 under way");
+  assert.equal(endpointStates([REPORT], NOTHING_KNOWN)("orders", "a:80"), "2 under way");
 });

@@ -88,6 +88,7 @@ export function serviceSpec(endpoints: readonly EndpointSpec[], changes: Partial
     maxPendingRequests: 1_024,
     maxSlowClientPercent: 75,
     maxWebSockets: 10_000,
+    warmConnections: 0,
     maxRequests: 0,
     breakers: { endpoint: null, service: null },
     outlier: null,
