@@ -59,7 +59,8 @@ async function test(args) {
   if (files.length === 0)
     throw new Failure(words.length === 0 ? "there are no tests" : `no test file's path contains ${words.join(" or ")}`);
   say(`running ${files.length} test files`);
-  const concurrency = Math.max(2, cores());
+  // Many tests wait for time to pass: one more than cores.
+  const concurrency = cores() + 1;
   const runner = ["--test", "--test-reporter=spec", `--test-concurrency=${concurrency}`, `--test-timeout=${TEST_TIMEOUT_MS}`];
   await runOrFail(process.execPath, ["--enable-source-maps", ...runner, ...options, ...files], "tests failed");
 }

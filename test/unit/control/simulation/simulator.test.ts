@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { explain, type LiveFacts } from "../../../../src/control/simulation/simulator.js";
+import { staticEndpointsOf } from "../../../../src/engine/model/endpoint-source.js";
 import type { ExplainedVerdict } from "../../../../src/engine/model/explanation.js";
 import { compile, examine, simulator, verdictOf } from "./snapshots.js";
 
@@ -243,6 +244,7 @@ describe("a simulated request", () => {
       { request: "http://h:8080/remote", jwt: await sign({}) },
       {
         ...NOTHING_LIVE,
+        endpointsOf: (name) => staticEndpointsOf(snapshot.services.find((service) => service.name === name)!.endpoints),
         endpointStates: async (services) => {
           assert.ok(services.includes("a"));
           return (service, endpoint) => (service === "a" && endpoint === "10.1.1.1:80" ? "healthy" : null);
