@@ -11,12 +11,13 @@ export interface FoundEndpoints {
   take(message: EndpointsMessage): boolean;
   /** Of a service as this specification wants them; empty before they have been found. */
   endpointsOf(spec: ServiceSpec): readonly EndpointSpec[];
-  /** Forgets what no service of a new snapshot asks for. */
+  /** Forgets what no service of a new snapshot asks for, nor of the one before: the new one may be taken back. */
   retain(services: readonly ServiceSpec[]): void;
 }
 
 export function createFoundEndpoints(): FoundEndpoints {
   const sets = new Map<string, EndpointsMessage>();
+  let before: ReadonlySet<string> = new Set();
   return {
     take(message) {
       const key = keyOf(message.service, message.place);
@@ -28,7 +29,8 @@ export function createFoundEndpoints(): FoundEndpoints {
       endpoints.type === "static" ? endpoints.endpoints : (sets.get(keyOf(name, placeOfSource(endpoints)))?.endpoints ?? NONE),
     retain(services) {
       const wanted = new Set(services.map(({ name, endpoints }) => keyOf(name, placeOfSource(endpoints))));
-      for (const key of sets.keys()) if (!wanted.has(key)) sets.delete(key);
+      for (const key of sets.keys()) if (!wanted.has(key) && !before.has(key)) sets.delete(key);
+      before = wanted;
     },
   };
 }

@@ -4,6 +4,7 @@
  * that allow HS algorithms.
  */
 import type { JwtProviderSpec } from "../engine/model/snapshot.js";
+import { MAX_TIMER_MS } from "../engine/model/units.js";
 import { downloadJwks, type JwksDownload, type JwksSource } from "./jwks-download.js";
 
 export interface Jwks {
@@ -117,7 +118,6 @@ export function createKeySets(providers: readonly JwtProviderSpec[], options: Ke
   };
 }
 
-const MAX_TIMER_MS = 2 ** 31 - 1;
 const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 5 * 60_000;
 const MAX_KEYS = 64;

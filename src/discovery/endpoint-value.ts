@@ -18,8 +18,8 @@ export interface WrittenEndpoint {
   readonly endpoint: ReadEndpoint;
 }
 
-/** Longer ones are something else. */
-export const MAX_VALUE_LENGTH = 65_536;
+/** Longer ones are something else, and ten thousand of them would be too much to pass on. */
+export const MAX_VALUE_LENGTH = 8_192;
 const MAX_WEIGHT = 1_000_000;
 const MAX_PRIORITY = 15;
 

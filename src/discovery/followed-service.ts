@@ -61,6 +61,8 @@ export class FollowedService {
   #isStopped = false;
   /** By this very source. */
   #isConfirmed = false;
+  /** In its last set that was not complete. */
+  #named: ReadonlySet<string> = new Set();
   #nextTryAtMs = 0;
   #failures = 0;
   #lastError = "";
@@ -95,6 +97,11 @@ export class FollowedService {
     this.#wasTried();
   }
 
+  /** By this source itself, and not by one before it. */
+  get isConfirmed(): boolean {
+    return this.#isConfirmed;
+  }
+
   state(): SourceState {
     const isFresh = this.#isConfirmed && this.#lastError === "";
     return {
@@ -126,9 +133,12 @@ export class FollowedService {
     this.#wasTried();
   }
 
+  /** What this source has named itself it may also withdraw. */
   #withKnown(endpoints: readonly EndpointSpec[]): readonly EndpointSpec[] {
-    const listed = new Set(endpoints.map(({ host, port }) => `${host} ${port}`));
-    return [...endpoints, ...(this.known?.endpoints ?? []).filter(({ host, port }) => !listed.has(`${host} ${port}`))];
+    const keyOf = ({ host, port }: EndpointSpec): string => `${host} ${port}`;
+    const [before, now] = [this.#named, new Set(endpoints.map(keyOf))];
+    this.#named = now;
+    return [...endpoints, ...(this.known?.endpoints ?? []).filter((known) => !now.has(keyOf(known)) && !before.has(keyOf(known)))];
   }
 
   #objection(endpoints: readonly EndpointSpec[]): string | null {

@@ -55,9 +55,13 @@ export function textsOf(value: unknown): Record<string, string> {
   return Object.fromEntries(texts) as Record<string, string>;
 }
 
-/** In an order of their own: another order in an answer is no change. */
+/** Some services tell catalogues how to log in to them. */
+const SECRET_NAME = /(?:password|passwd|secret|token|api[-_.]?key|credentials?)$/i;
+
+/** In an order of their own: another order in an answer is no change. Without what looks like a secret, for labels are shown. */
 export function sortLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const shown = Object.entries(labels).filter(([name, text]) => text === "true" || !SECRET_NAME.test(name));
+  return Object.fromEntries(shown.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Sorted, each address once. */

@@ -1,5 +1,6 @@
 /** A source that has to be asked again and again: after each answer at the time that it names, after failures ever more rarely. */
 import type { EndpointSpec } from "../engine/model/snapshot.js";
+import { MAX_TIMER_MS } from "../engine/model/units.js";
 import type { Source, SourceRemarks, SourceSink } from "./source.js";
 
 export interface PollAnswer {
@@ -64,7 +65,7 @@ class Poller implements Source {
 
   #plan(delayMs: number): void {
     this.#sink.planned(Date.now() + delayMs);
-    this.#timer = setTimeout(() => void this.#poll(), delayMs);
+    this.#timer = setTimeout(() => void this.#poll(), Math.min(delayMs, MAX_TIMER_MS));
     this.#timer.unref();
   }
 }

@@ -71,6 +71,9 @@ class AllSources implements Sources {
   readonly #listeners: EndpointsListener[] = [];
   /** Of places that are followed no longer, the latest last. */
   readonly #former = new Map<string, KnownSet>();
+  /** Started, and not committed yet. */
+  readonly #prepared = new Set<FollowedService>();
+  #isStopped = false;
   #version = 0;
 
   constructor(services: readonly ServiceSpec[], options: SourcesOptions) {
@@ -97,12 +100,18 @@ class AllSources implements Sources {
       if (current !== undefined && JSON.stringify(current.spec) === JSON.stringify(endpoints)) return [];
       return [this.#follow(name, endpoints, this.#knownAt(name, placeOfSource(endpoints)))];
     });
-    for (const one of fresh) one.start();
+    for (const one of fresh) {
+      this.#prepared.add(one);
+      one.start();
+    }
     return {
       ready: Promise.all(fresh.map(({ tried }) => tried)).then(() => {}),
       commit: () => this.#commit(services, fresh),
       cancel: () => {
-        for (const one of fresh) one.stop();
+        for (const one of fresh) {
+          this.#prepared.delete(one);
+          one.stop();
+        }
       },
     };
   }
@@ -133,7 +142,8 @@ class AllSources implements Sources {
   }
 
   stop(): void {
-    for (const followed of this.#followed.values()) followed.stop();
+    this.#isStopped = true;
+    for (const followed of [...this.#followed.values(), ...this.#prepared]) followed.stop();
   }
 
   #names(): Set<string> {
@@ -180,6 +190,9 @@ class AllSources implements Sources {
   }
 
   #commit(services: readonly ServiceSpec[], fresh: readonly FollowedService[]): void {
+    for (const followed of fresh) this.#prepared.delete(followed);
+    // What was prepared has been stopped with the rest.
+    if (this.#isStopped) return;
     const before = this.#names();
     const dynamic = new Set(services.filter(({ endpoints }) => endpoints.type !== "static").map(({ name }) => name));
     for (const [name, followed] of this.#followed) {
@@ -190,8 +203,9 @@ class AllSources implements Sources {
     for (const followed of fresh) {
       const old = this.#followed.get(followed.service);
       if (old !== undefined) this.#forget(old);
-      // It may have found more while this one was prepared.
-      if (old?.place === followed.place && versionOf(old.known) > versionOf(followed.known)) followed.known = old.known;
+      // It may have found more while this one was prepared, and has not answered yet.
+      if (old?.place === followed.place && !followed.isConfirmed && versionOf(old.known) > versionOf(followed.known))
+        followed.known = old.known;
       this.#followed.set(followed.service, followed);
       this.#tell(followed);
     }

@@ -5,6 +5,7 @@
 import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
+import { MAX_TIMER_MS } from "../../engine/model/units.js";
 import { type DnsResponse, decodeResponse, encodeQuery, type RecordType, TYPE_CODES } from "./message.js";
 
 export interface DnsServer {
@@ -44,7 +45,7 @@ function once<T>({ timeoutMs, stop }: Question, run: (done: (result: T | Error) 
       if (result instanceof Error) reject(result);
       else resolve(result);
     };
-    const timer = setTimeout(() => done(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    const timer = setTimeout(() => done(new Error(`no answer within ${timeoutMs} ms`)), Math.min(timeoutMs, MAX_TIMER_MS));
     stop.addEventListener("abort", aborted);
     const close = run(done);
     if (stop.aborted) aborted();

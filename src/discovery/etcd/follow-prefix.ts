@@ -75,9 +75,11 @@ async function readAll(client: EtcdClient, range: KeyRange, keys: KnownKeys): Pr
   const { clusterId, revision } = page;
   if (page.count > MAX_ENDPOINTS) throw new Error(tooMany(page.count));
   for (;;) {
+    const countBefore = keys.count;
     for (const stored of page.values) keys.put(stored);
     const last = page.values.at(-1);
     if (!page.hasMore || last === undefined) return { clusterId, revision };
+    if (keys.count === countBefore) throw new Error("lists the same keys again and again");
     page = await client.range(rangeAfter(range, last.key), revision);
   }
 }

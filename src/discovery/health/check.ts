@@ -2,6 +2,7 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { checkServerIdentity, connect as connectTls, type PeerCertificate, TLSSocket } from "node:tls";
 import type { EndpointSpec, HealthSpec, ServiceSpec } from "../../engine/model/snapshot.js";
+import { MAX_TIMER_MS } from "../../engine/model/units.js";
 import { checkGrpc } from "./grpc-check.js";
 import { checkHttp } from "./http-check.js";
 
@@ -35,7 +36,7 @@ export async function check(endpoint: Checked, service: CheckedService, { probe,
   try {
     const opened = open(address, service, probe.type);
     socket = opened;
-    timer = setTimeout(() => opened.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    timer = setTimeout(() => opened.destroy(new Error(`no answer within ${timeoutMs} ms`)), Math.min(timeoutMs, MAX_TIMER_MS));
     const broken = untilBroken(opened);
     await Promise.race([untilOpen(opened), broken]);
     const isHttp2 = opened instanceof TLSSocket ? opened.alpnProtocol === "h2" : service.protocol === "h2c" || probe.type === "grpc";

@@ -4,6 +4,7 @@
  */
 import { endpointId } from "../../engine/model/endpoint.js";
 import type { EndpointSpec, HealthSpec, ServiceSpec } from "../../engine/model/snapshot.js";
+import { MAX_TIMER_MS } from "../../engine/model/units.js";
 import { type CheckResult, check } from "./check.js";
 import { afterCheck, type EndpointHealth, UNKNOWN } from "./endpoint-health.js";
 
@@ -95,12 +96,15 @@ class Checks implements HealthChecks {
   /** Services of which something has changed, to be told of together. */
   readonly #changed = new Set<string>();
   #telling: NodeJS.Timeout | null = null;
+  #isStopped = false;
 
   constructor(options: HealthChecksOptions) {
     this.#options = options;
   }
 
   follow(services: readonly FollowedService[]): void {
+    // Sources may tell of endpoints for a little longer.
+    if (this.#isStopped) return;
     const before = this.#services;
     this.#services = new Map();
     for (const service of services) {
@@ -156,7 +160,7 @@ class Checks implements HealthChecks {
 
   #schedule(target: Target, delayMs: number): void {
     if (target.timer !== null) clearTimeout(target.timer);
-    target.timer = setTimeout(() => this.#due(target), delayMs).unref();
+    target.timer = setTimeout(() => this.#due(target), Math.min(delayMs, MAX_TIMER_MS)).unref();
   }
 
   #due(target: Target): void {
@@ -238,6 +242,7 @@ class Checks implements HealthChecks {
   }
 
   stop(): void {
+    this.#isStopped = true;
     for (const targets of this.#services.values()) for (const target of targets.values()) this.#end(target);
     this.#services = new Map();
     if (this.#telling !== null) clearTimeout(this.#telling);

@@ -5,6 +5,7 @@
 import { type IncomingHttpHeaders, type IncomingMessage, type RequestOptions, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import type { ServerTlsSpec } from "../../engine/model/endpoint-source.js";
+import { MAX_TIMER_MS } from "../../engine/model/units.js";
 
 export interface HttpQuestion {
   /** Without user and password. */
@@ -91,7 +92,7 @@ function startDeadline(timeoutMs: number, stop: AbortSignal): Deadline {
   // Not AbortSignal.any and .timeout: Node 20 may collect them as garbage before they fire, and the question hangs for good.
   const controller = new AbortController();
   const abort = (): void => controller.abort();
-  const timer = setTimeout(abort, timeoutMs);
+  const timer = setTimeout(abort, Math.min(timeoutMs, MAX_TIMER_MS));
   stop.addEventListener("abort", abort);
   if (stop.aborted) abort();
   return {

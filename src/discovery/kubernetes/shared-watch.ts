@@ -65,6 +65,8 @@ export class SharedWatch {
   #failures = 0;
   /** "": none. */
   #lastFailure = "";
+  /** An event has come since. */
+  #isHeardAgain = false;
 
   constructor(access: () => Promise<ClusterAccess>, rhythm: Rhythm) {
     this.#access = access;
@@ -119,7 +121,8 @@ export class SharedWatch {
       if (!signal.aborted) await this.#watch(question, signal);
       if (signal.aborted) return;
       this.#failures = 0;
-      this.#plan(0);
+      // One that says something and ends at once is not asked in a circle.
+      this.#plan(Math.max(0, STEADY_MS - (performance.now() - this.#openedAt)));
     } catch (error) {
       if (!signal.aborted) this.#brokeOff(error);
     }
@@ -192,6 +195,7 @@ export class SharedWatch {
 
   #take(event: Exclude<SliceEvent, { type: "failure" }>): void {
     this.#resourceVersion = event.resourceVersion;
+    this.#isHeardAgain = true;
     if (event.type === "bookmark") return this.#confirm();
     const concerned = event.type === "changed" ? this.#store.put(event.slice) : this.#store.delete(event.name);
     checkSize(this.#store.size, this.#store.endpoints);
@@ -202,8 +206,8 @@ export class SharedWatch {
   /** Large services take long: then changes are told less often. */
   #tellChanged(): void {
     this.#gathering = null;
-    // Events show that it works again.
-    if (this.#lastFailure !== "") return this.#confirm();
+    // Events show that it works again, but not those from before it failed.
+    if (this.#lastFailure !== "" && this.#isHeardAgain) return this.#confirm();
     const startedAt = performance.now();
     for (const member of this.#members) if (this.#changed.has(member.service) && this.#listed.has(member.service)) this.#tell(member);
     this.#changed.clear();
@@ -232,7 +236,8 @@ export class SharedWatch {
       return sink.failed(this.#about(member, reasonOf(error)));
     }
     sink.planned(0);
-    sink.found(found.endpoints, false, { failure: "", note: found.note });
+    const failure = this.#lastFailure === "" ? "" : this.#about(member, this.#lastFailure);
+    sink.found(found.endpoints, false, { failure, note: found.note });
   }
 
   #brokeOff(error: unknown): void {
@@ -246,6 +251,7 @@ export class SharedWatch {
     if (isExpected) return this.#plan(backoffMs(1, Math.random()));
     this.#failures = isLasting ? 1 : Math.min(this.#failures + 1, 30);
     this.#turn++;
+    this.#isHeardAgain = false;
     this.#lastFailure = `${this.#server === "" ? "" : `${this.#server}: `}${reasonOf(error)}`;
     for (const member of this.#members) member.sink.failed(this.#about(member, this.#lastFailure));
     this.#plan(Math.max(backoffMs(this.#failures, Math.random()), retryAfterMs * (1 + 0.1 * Math.random())));

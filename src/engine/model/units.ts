@@ -6,6 +6,9 @@
 const MS_PER_UNIT: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
 const BYTES_PER_UNIT: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
+/** Longer timers of the runtime fire at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** One duration, as in the Kubernetes Gateway API (GEP-2257): up to four whole numbers with `h`, `m`, `s` or `ms`. */
 export const DURATION_PATTERN = /^(?:[0-9]{1,5}(?:h|ms|m|s)){1,4}$/;
 /** One size: a whole number with `B`, `KiB`, `MiB` or `GiB`; a bare `0` needs no unit. */

@@ -56,8 +56,8 @@ describe("values that name an endpoint", () => {
     ['{"address":"10.0.0.5:80","labels":{"a":1}}', /labels/],
     ['{"address":"10.0.0.5:80","labels":["a"]}', /labels/],
     [`{"address":"10.0.0.5:80","zone":"${"x".repeat(MAX_VALUE_LENGTH)}"}`, /too long/],
-    ["[".repeat(60_000), /unusable address/],
-    [`{"a":${"[".repeat(60_000)}`, /not JSON/],
+    ["[".repeat(4_000), /unusable address/],
+    [`{"a":${"[".repeat(4_000)}`, /not JSON/],
   ];
   for (const [text, flaw] of flaws) {
     it(`are not: ${JSON.stringify(text.slice(0, 60))}`, () => {

@@ -149,6 +149,37 @@ describe("sources", () => {
     assert.equal(hosts(sources), "123");
   });
 
+  it("whose settings change are not overruled by what the old ones find, once they have answered", () => {
+    const sources = start(service("/a"));
+    sink(0).found([A]);
+    const prepared = sources.prepare([service("/a", { minimumEndpoints: 0 })]);
+    sink(1).found([B]);
+    sink(0).found([A, C]);
+    prepared.commit();
+    assert.equal(hosts(sources), "2");
+  });
+
+  it("withdraw what they have named themselves, also while they do not know everything, and nothing else", () => {
+    remembered = [{ service: "orders", place: "file /a", endpoints: [C], confirmedAtMs: 5, changedAtMs: 4 }];
+    const sources = start(service("/a"));
+    sink(0).found([A], true);
+    assert.equal(hosts(sources), "13");
+    sink(0).found([B], true);
+    assert.equal(hosts(sources), "23");
+    sink(0).found([B]);
+    assert.equal(hosts(sources), "2");
+  });
+
+  it("that are prepared when all end, end too, and begin nothing at a late commit", () => {
+    const sources = start(service("/a"));
+    sink(0).found([A]);
+    const prepared = sources.prepare([service("/b")]);
+    sources.stop();
+    assert.deepEqual([told[0]?.isStopped, told[1]?.isStopped], [true, true]);
+    prepared.commit();
+    assert.equal(updates.length, 1);
+  });
+
   it("of another place tell nothing before their commit, then at once", async () => {
     const sources = start(service("/a"));
     sink(0).found([A]);

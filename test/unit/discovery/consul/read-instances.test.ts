@@ -90,6 +90,14 @@ describe("instances in Consul", () => {
     assert.equal(read([entry({})], { zoneKey: "__proto__" })[0]?.zone, "");
   });
 
+  it("have no label that looks like a secret", () => {
+    const { labels } = one({ Meta: { "user.password": "x", apiKey: "x", API_TOKEN: "x", tokens: "3" } as Fields, Tags: ["my-secret"] });
+    assert.deepEqual(
+      Object.keys(labels).filter((name) => /token|key|pass|secret/i.test(name)),
+      ["my-secret", "tokens"],
+    );
+  });
+
   it("cannot reach beyond their labels", () => {
     const { labels } = one({ Meta: JSON.parse('{"__proto__":"x","constructor":"y"}') as Fields, Tags: ["__proto__=z", "=x", ""] });
     assert.equal(Object.getPrototypeOf(labels), Object.prototype);

@@ -93,6 +93,13 @@ describe("a conversation with etcd", () => {
     ]);
   });
 
+  it("gives up pages that bring nothing new", async (t) => {
+    const { ended } = await follow(t, (_question, response) => {
+      json(response, 200, { header: HEADER, kvs: values("10.0.0.1:80"), more: true, count: "2" });
+    });
+    assert.match(await ended, /lists the same keys again and again/);
+  });
+
   const broken: readonly (readonly [what: string, message: object, ended: RegExp])[] = [
     [
       "is cancelled",

@@ -113,6 +113,9 @@ describe("health checks of many endpoints", () => {
     assert.ok(record?.checks.every(({ text }) => text === "answered with status 200"));
     checks.stop();
     assert.equal(checks.recordOf("app", id), null);
+    // A source may tell of endpoints for a little longer.
+    checks.follow([service(["127.0.0.1", "127.0.0.3"], many.port)]);
+    assert.equal(checks.recordOf("app", id), null);
     await eventually(() => many.atOnce === 0, "the last one is answered");
     const { asked } = many;
     const { checks: others } = follow();

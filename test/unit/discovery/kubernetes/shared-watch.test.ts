@@ -18,6 +18,8 @@ const RHYTHM: Rhythm = { watchSeconds: 60, moreWatchSeconds: 0, graceMs: 10_000 
 interface Heard {
   readonly sets: string[];
   readonly failures: string[];
+  /** What was told with the latest set; "": all is well. */
+  trouble: string;
   plannedAtMs: number;
   latest(): string;
 }
@@ -44,7 +46,7 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
   }
 
   function follow(service: string, settings: Partial<KubernetesSourceSpec> = {}): Heard & { readonly source: Source } {
-    const heard: Heard = { sets: [], failures: [], plannedAtMs: 0, latest: () => heard.sets.at(-1) ?? "" };
+    const heard: Heard = { sets: [], failures: [], trouble: "", plannedAtMs: 0, latest: () => heard.sets.at(-1) ?? "" };
     const tls = { caPem: api.caPem, certPem: "", keyPem: "", serverName: "", isVerified: true };
     const spec: KubernetesSourceSpec = {
       ...{ type: "kubernetes", service, namespace: "shop", port: "", token: TOKEN, tokenFile: "", minimumEndpoints: 1 },
@@ -52,7 +54,10 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
       ...settings,
     };
     const source = watches.createSource(spec, {
-      found: (endpoints) => heard.sets.push(endpoints.map(({ host, weight }) => (weight === 1 ? host : `(${host})`)).join(" ")),
+      found(endpoints, _isPartial, remarks) {
+        heard.sets.push(endpoints.map(({ host, weight }) => (weight === 1 ? host : `(${host})`)).join(" "));
+        heard.trouble = remarks?.failure ?? "";
+      },
       failed: (message) => heard.failures.push(message),
       planned: (atMs) => {
         heard.plannedAtMs = atMs;
@@ -325,6 +330,28 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     api.store.put(slice("orders-b", "orders", { endpoints: [podEndpoint("10.0.0.1"), podEndpoint("10.0.0.2")] }));
     await eventually(() => orders.latest() === "10.0.0.1 10.0.0.2", "the new slice");
     assert.deepEqual(orders.sets, ["10.0.0.1", "10.0.0.1 10.0.0.2"]);
+  });
+
+  it("does not count as well by what was said before it failed", async () => {
+    const orders = follow("orders");
+    await eventually(() => api.watches() === 1, "the watch");
+    api.store.put(slice("orders-a", "orders", { endpoints: [podEndpoint("10.0.0.2")] }));
+    api.say("garbage");
+    api.mood = { status: 429, headers: { "retry-after": "40" } };
+    await eventually(() => orders.latest() === "10.0.0.2", "what was said before");
+    await eventually(() => orders.failures.length > 0, "the failure");
+    assert.equal(orders.sets.length, 2);
+    if (orders.trouble !== "") assert.match(orders.trouble, /answered with something that is not JSON\)$/);
+  });
+
+  it("does not ask in a circle when watches speak and end at once", async () => {
+    const orders = follow("orders");
+    await eventually(() => api.watches() === 1, "the watch");
+    api.bookmark();
+    api.endWatches();
+    await eventually(() => orders.plannedAtMs > Date.now(), "a pause");
+    assert.deepEqual(orders.failures, []);
+    await eventually(() => api.watches() === 1, "the next watch");
   });
 
   it("survives endpoints that come and go at random beside breaks of all kinds, and knows the last state", async () => {
