@@ -7,7 +7,7 @@ import { createInstanceViews } from "./instance-views.js";
 import { readRegistration } from "./registration.js";
 import type { Registry } from "./registry.js";
 import { type Call, judge, type RegistryAnswer, readCall, refuse } from "./registry-call.js";
-import { createRegistryWatch } from "./registry-watch.js";
+import { createRegistryWatch, type WatchSpec } from "./registry-watch.js";
 import { readBody } from "./request-body.js";
 
 export interface RegistryApiOptions {
@@ -69,14 +69,29 @@ export function createRegistryApi({ table, registry, tokens }: RegistryApiOption
     if (call.id !== "") return call.method === "PUT" ? put(call, request) : order(call);
     if (call.action === "history") return { status: 200, body: { events: table.historyOf(call.service) } };
     if (!wantsEvents(request)) {
-      return call.service === "" ? { status: 200, body: { services: table.services().filter(permission.mayUse) } } : list(call, stop);
+      if (call.service === "") return { status: 200, body: { services: table.services().filter(permission.mayUse) } };
+      const answer = await list(call, stop);
+      const stillPermitted = judge(request, call, tokens());
+      return "mayUse" in stillPermitted ? answer : stillPermitted;
     }
-    const isAllowed = (): boolean => "mayUse" in judge(request, call, tokens());
-    const { service } = call;
-    const isOpen = watch.open(response, { service, mayUse: permission.mayUse, knownIndex: lastEvent(request), isAllowed });
+    const isOpen = watch.open(response, { service: call.service, knownIndex: lastEvent(request), ...rightsOf(request, call, tokens) });
     stop.addEventListener("abort", () => response.end());
     return isOpen ? null : refuse(503, "too many watch already", BUSY);
   };
+}
+
+/** As the tokens of the moment have it: streams outlive changes of the configuration. */
+function rightsOf(request: IncomingMessage, call: Call, tokens: RegistryApiOptions["tokens"]): Pick<WatchSpec, "isAllowed" | "mayUse"> {
+  let judgedBy: unknown = null;
+  let mayUse: ((service: string) => boolean) | null = null;
+  const current = () => {
+    const now = tokens();
+    if (now === judgedBy) return mayUse;
+    const permission = judge(request, call, now);
+    [judgedBy, mayUse] = [now, "mayUse" in permission ? permission.mayUse : null];
+    return mayUse;
+  };
+  return { isAllowed: () => current() !== null, mayUse: (service) => current()?.(service) ?? false };
 }
 
 function wantsEvents({ headers }: IncomingMessage): boolean {

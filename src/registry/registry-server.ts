@@ -16,13 +16,17 @@ const LIMITS = {
 } as const;
 const MAX_CONNECTIONS = 20_000;
 
-/** Rejects with the error of `listen`. */
+/**
+ * Rejects with the error of `listen`.
+ * @param limits milliseconds that a request may take to arrive, and between looks at that
+ */
 export async function openRegistryServer(
   bind: { readonly host: string; readonly port: number },
   api: RegistryApi,
+  limits: Partial<Record<"headersTimeout" | "requestTimeout" | "connectionsCheckingInterval", number>> = {},
 ): Promise<RegistryServer> {
   const open = new Set<AbortController>();
-  const server = createServer(LIMITS, (request, response) => void answer(request, response, { api, open }));
+  const server = createServer({ ...LIMITS, ...limits }, (request, response) => void answer(request, response, { api, open }));
   server.maxConnections = MAX_CONNECTIONS;
   await listen(server, bind);
   return {

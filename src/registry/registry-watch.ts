@@ -9,6 +9,7 @@ import type { InstanceViews } from "./instance-views.js";
 export interface WatchSpec {
   /** "" for all that `mayUse` allows. */
   readonly service: string;
+  /** Of the moment, as `isAllowed`. */
   readonly mayUse: (service: string) => boolean;
   /** Of `last-event-id`; null: it knows nothing. */
   readonly knownIndex: number | null;
@@ -65,6 +66,8 @@ class Watch implements RegistryWatch {
     const watcher: Watcher = { ...spec, response, owed: new Set(firstOwed(spec, this.#table)), isSlow: false };
     this.#watchers.add(watcher);
     response.once("close", () => this.#end(watcher)).on("drain", () => this.#send(watcher));
+    // A socket that fails while it is written to; close follows.
+    response.on("error", () => {});
     response.writeHead(200, HEAD).write("retry: 2000\n\n");
     if (spec.service === "") {
       response.write(`event: services\ndata: ${JSON.stringify({ services: this.#table.services().filter(spec.mayUse) })}\n\n`);
@@ -103,11 +106,14 @@ class Watch implements RegistryWatch {
     this.#restUntil = now + SHARE * (now - begun);
   }
 
-  #send({ response, owed, isAllowed }: Watcher): void {
+  #send(watcher: Watcher): void {
+    const { response, owed, isAllowed } = watcher;
     if (owed.size > 0 && !isAllowed()) response.end();
     for (const service of owed) {
       if (response.writableNeedDrain || response.writableEnded) return;
       owed.delete(service);
+      // Its token may have lost the service while the socket was full.
+      if (!concerns(watcher, service)) continue;
       const { index, json } = this.#views.of(service);
       response.cork();
       response.write(`id: ${index}\nevent: instances\ndata: `);
@@ -120,7 +126,9 @@ class Watch implements RegistryWatch {
   #beat(): void {
     for (const watcher of this.#watchers) {
       const { response, isAllowed } = watcher;
-      if (!isAllowed()) response.end();
+      // An end that was written long ago and not read: the socket is full, and stays so.
+      if (response.writableEnded) response.destroy();
+      else if (!isAllowed()) response.end();
       else if (!response.writableNeedDrain) {
         watcher.isSlow = false;
         response.write(":\n\n");

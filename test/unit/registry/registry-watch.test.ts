@@ -16,10 +16,13 @@ describe("an event stream of the registry", () => {
   const table = createInstanceTable();
   const registry = createMemoryRegistry({ table, times: TIMES, now: Date.now, settleMs: 0 });
   const watch = createRegistryWatch(table, createInstanceViews(table), 1_500);
+  const fastWatch = createRegistryWatch(table, createInstanceViews(table), 50);
   const opened: ServerResponse[] = [];
   let isKnown = false;
-  const server = createServer((_, response) => {
+  let isAllowed = true;
+  const server = createServer(({ url }, response) => {
     opened.push(response);
+    if (url === "/fast") return void fastWatch.open(response, { ...SPEC, isAllowed: () => isAllowed });
     if (!watch.open(response, { ...SPEC, knownIndex: isKnown ? table.indexOf("large") : null })) response.writeHead(503).end();
   });
 
@@ -35,10 +38,10 @@ describe("an event stream of the registry", () => {
     registry.register("large", id, { address: "10.0.0.1:80", weight, ...rest });
   }
 
-  function open(): Promise<IncomingMessage> {
+  function open(path = "/"): Promise<IncomingMessage> {
     const { port } = server.address() as AddressInfo;
     return new Promise((resolve, reject) => {
-      get({ port, agent: false }, resolve).once("error", reject);
+      get({ port, path, agent: false }, resolve).once("error", reject);
     });
   }
 
@@ -69,6 +72,19 @@ describe("an event stream of the registry", () => {
     );
     assert.ok(!read.destroyed);
     reader.destroy();
+    deaf.destroy();
+  });
+
+  it("is cut when its token goes while nobody reads it", async () => {
+    const deaf = await open("/fast");
+    const response = opened.at(-1) as ServerResponse;
+    let weight = 1;
+    await eventually(() => {
+      register("y", ++weight);
+      return response.writableNeedDrain;
+    }, "a full socket");
+    isAllowed = false;
+    await eventually(() => response.destroyed, "the cut");
     deaf.destroy();
   });
 
