@@ -5,6 +5,7 @@
 import type { Source, SourceSink } from "../discovery/source.js";
 import type { RegistrySpec } from "../engine/model/registry.js";
 import { createInstanceTable } from "../registry/instance-table.js";
+import { createKeptOrders } from "../registry/kept-orders.js";
 import { createMemoryRegistry } from "../registry/memory-registry.js";
 import type { Registry } from "../registry/registry.js";
 import { createRegistryApi } from "../registry/registry-api.js";
@@ -43,6 +44,7 @@ export function createGatewayRegistry(log: (message: string) => void): GatewayRe
 
 class Seat implements GatewayRegistry {
   readonly #table = createInstanceTable();
+  readonly #kept = createKeptOrders();
   readonly #sources = new Set<RegistrySource>();
   readonly #startedAtMs = Date.now();
   readonly #log: (message: string) => void;
@@ -127,7 +129,7 @@ class Seat implements GatewayRegistry {
 
   #remember(spec: RegistrySpec | null): Registry {
     const settleMs = Math.max(0, this.#startedAtMs + SETTLE_MS - Date.now());
-    const registry = createMemoryRegistry({ table: this.#table, times: spec ?? NO_TIMES, now: Date.now, settleMs });
+    const registry = createMemoryRegistry({ table: this.#table, times: spec ?? NO_TIMES, now: Date.now, settleMs, kept: this.#kept });
     this.#sweep = setInterval(() => registry.sweep(), SWEEP_MS).unref();
     return registry;
   }
@@ -136,6 +138,7 @@ class Seat implements GatewayRegistry {
     return createSharedRegistry({
       table: this.#table,
       times: spec,
+      kept: this.#kept,
       open: () => openRedisLink(redis),
       place: `redis://${redis.host.includes(":") ? `[${redis.host}]` : redis.host}:${redis.port}`,
       now: Date.now,

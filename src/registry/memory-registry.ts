@@ -1,7 +1,9 @@
 /** A registry whose instances are nowhere but here: this process decides, by its own clock. */
 import { isOver, type LifeTimes, lapse, type Order, obey, type Registration } from "./instance.js";
 import type { Change, InstanceTable } from "./instance-table.js";
+import { createKeptOrders, type KeptOrders } from "./kept-orders.js";
 import { MAX_INSTANCES, type Registered, type Registry } from "./registry.js";
+import { keyOf } from "./shared/record.js";
 
 export interface MemoryRegistry extends Registry {
   register(service: string, id: string, registration: Registration): Registered;
@@ -18,6 +20,8 @@ export interface MemoryRegistryOptions {
   readonly now: () => number;
   /** How long instances have to come back, after a start. */
   readonly settleMs: number;
+  /** For a store that may come back: what is ordered after what it has not heard of takes its place. */
+  readonly kept?: KeptOrders;
 }
 
 /** Every lease in the table begins anew. */
@@ -30,12 +34,14 @@ class InMemory implements MemoryRegistry {
   readonly #table: InstanceTable;
   readonly #now: () => number;
   readonly #settledAtMs: number;
+  readonly #kept: KeptOrders;
   #times: LifeTimes;
 
-  constructor({ table, times, now, settleMs }: MemoryRegistryOptions) {
+  constructor({ table, times, now, settleMs, kept = createKeptOrders() }: MemoryRegistryOptions) {
     this.#table = table;
     this.#times = times;
     this.#now = now;
+    this.#kept = kept;
     this.#settledAtMs = now() + settleMs;
     for (const [service, instance] of [...table.all()]) table.put(service, { ...instance, renewedAtMs: now(), revision: 0 }, null);
   }
@@ -72,8 +78,10 @@ class InMemory implements MemoryRegistry {
     for (const [service, known] of [...this.#table.all()]) {
       if (!isOver(known, this.#times, nowMs)) continue;
       const { next, event } = lapse(known, nowMs);
-      if (next === null) this.#table.remove(service, known.id, this.#change(event, nowMs));
-      else this.#table.put(service, next, this.#change(event, nowMs));
+      if (next === null) {
+        this.#table.remove(service, known.id, this.#change(event, nowMs));
+        this.#kept.take(keyOf(service, known.id));
+      } else this.#table.put(service, next, this.#change(event, nowMs));
     }
     this.#table.tidy();
   }
@@ -84,6 +92,8 @@ class InMemory implements MemoryRegistry {
     const nowMs = this.#now();
     const step = obey(this.#table.get(service, id), id, order, nowMs);
     if (step === null) return false;
+    const key = keyOf(service, id);
+    if (step.event !== null && this.#kept.has(key)) this.#kept.add(key, order);
     this.#table.put(service, step.next, step.event === null ? null : this.#change(step.event, nowMs));
     return true;
   }

@@ -99,7 +99,9 @@ redis.call('ZREMRANGEBYSCORE', orders, '-inf', clock - ${REMEMBER_ORDERS})
 redis.call('HSET', meta, 'time', string.format('%.0f', time), 'clock', string.format('%.0f', clock),
   'hold', string.format('%.0f', hold), 'revision', string.format('%.0f', revision))
 
-local entries = redis.call('ZRANGEBYSCORE', log, '(' .. ARGV[3], '+inf', 'LIMIT', 0, ${MAX_ENTRIES})
+-- Not +inf: nothing that says it is of the future stands in the way of what is.
+local last = string.format('%.0f', math.max(revision, now))
+local entries = redis.call('ZRANGEBYSCORE', log, '(' .. ARGV[3], last, 'LIMIT', 0, ${MAX_ENTRIES})
 local records = {}
 for i, entry in ipairs(entries) do
   records[i] = redis.call('HGET', instances, string.match(entry, '^%d+ (%S+)')) or ''

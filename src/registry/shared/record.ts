@@ -50,8 +50,15 @@ export function readRecord(key: string, text: string): StoredRecord | null {
 
 export function readEntry(text: string): LogEntry | null {
   const [, revision, service = "", id = "", event = "", atMs] = ENTRY.exec(text) ?? [];
-  if (!isName(service) || !isName(id) || !EVENTS.includes(event)) return null;
-  return { revision: Number(revision), service, id, event: event as EventName, atMs: Number(atMs) };
+  const [number, time] = [Number(revision), Number(atMs)];
+  if (!isName(service) || !isName(id) || !EVENTS.includes(event) || !isTime(number) || !isTime(time)) return null;
+  return { revision: number, service, id, event: event as EventName, atMs: time };
+}
+
+/** Of an entry of the log that may say more than this version understands; 0: it has none that can be. */
+export function revisionOf(text: string): number {
+  const revision = Number(/^\d{1,16}/.exec(text)?.[0]);
+  return isTime(revision) ? revision : 0;
 }
 
 function parseJson(text: string): Readonly<Record<string, unknown>> | null {

@@ -5,7 +5,7 @@
 import type { Instance } from "../instance.js";
 import type { InstanceTable } from "../instance-table.js";
 import type { RegistryEvent } from "../registry.js";
-import { keyOf, type LogEntry, readEntry, readRecord, type StoredRecord } from "./record.js";
+import { keyOf, type LogEntry, readEntry, readRecord, revisionOf, type StoredRecord } from "./record.js";
 
 export class Replica {
   /** Of the last entry of the log that is applied. */
@@ -23,7 +23,7 @@ export class Replica {
     const newer: NewerHere[] = [];
     entries.forEach((text, i) => {
       const entry = readEntry(text);
-      this.revision = Math.max(this.revision, entry?.revision ?? Number(/^\d{1,16}/.exec(text)?.[0] ?? 0));
+      this.revision = Math.max(this.revision, revisionOf(text));
       if (entry === null) return;
       const record = records[i] ?? "";
       const found = record === "" ? this.#applyGone(entry) : this.#applyRecord(entry, record);

@@ -3,8 +3,9 @@
  * answered from. While the store is away the copy goes on: nothing expires, orders are carried out on the copy and written down later.
  */
 import { randomBytes } from "node:crypto";
-import { type Instance, type LifeTimes, lapse, type Order, obey, type Registration, type Step, timeInState } from "../instance.js";
+import { type Instance, isOver, type LifeTimes, lapse, type Order, obey, type Registration, type Step, timeInState } from "../instance.js";
 import type { InstanceTable } from "../instance-table.js";
+import { type KeptOrder, type KeptOrders, newOrderId } from "../kept-orders.js";
 import { MAX_INSTANCES, type Registered, type Registry } from "../registry.js";
 import { argumentsOf, type Beat, type Heard, readHeard, type Want, type WantResult, wantOf } from "./exchange.js";
 import { keyOf, writeRecord } from "./record.js";
@@ -19,6 +20,8 @@ export interface SharedRegistry extends Registry {
 export interface SharedRegistryOptions {
   readonly table: InstanceTable;
   readonly times: LifeTimes;
+  /** Also of those before it, whatever their store was. */
+  readonly kept: KeptOrders;
   /** Rejects with a `StoreFailure`. */
   readonly open: () => Promise<RedisLink>;
   /** For people: `redis://host:port`. */
@@ -46,12 +49,6 @@ const MAX_TRIES = 10;
 const LEASES_MS = 10_000;
 const STALE_PAUSE_MS = 2_000;
 
-/** An order that was carried out here and is still to be carried out in the store. */
-interface Kept {
-  readonly id: string;
-  readonly order: Order;
-}
-
 class Shared implements SharedRegistry {
   readonly ready: Promise<void>;
   isSettled = false;
@@ -63,8 +60,7 @@ class Shared implements SharedRegistry {
   /** Keys whose leases are to be renewed. */
   readonly #beats = new Set<string>();
   readonly #wants: Want[] = [];
-  /** Key → what the store is to hear, oldest first; at most a registration and one order after it. */
-  readonly #kept = new Map<string, Kept[]>();
+  readonly #kept: KeptOrders;
   /** Keys whose time is over, while the store is asked. */
   readonly #lapsing = new Set<string>();
   /** Keys that the store had not when it was last asked for all. */
@@ -89,6 +85,7 @@ class Shared implements SharedRegistry {
     this.#options = options;
     this.#table = options.table;
     this.#times = options.times;
+    this.#kept = options.kept;
     this.#replica = new Replica(options.table);
     this.ready = new Promise((resolve) => {
       this.#wasAsked = resolve;
@@ -133,12 +130,7 @@ class Shared implements SharedRegistry {
   // ── Orders ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Null: there is no instance to obey it. */
-  async #carryOut(
-    service: string,
-    id: string,
-    order: Order,
-    orderId = randomBytes(9).toString("base64url"),
-  ): Promise<Step | "full" | null> {
+  async #carryOut(service: string, id: string, order: Order, orderId = newOrderId()): Promise<Step | "full" | null> {
     for (let tries = 0; tries < MAX_TRIES && this.#link !== null; tries++) {
       const known = this.#table.get(service, id);
       const step = obey(known, id, order, this.#now());
@@ -152,7 +144,7 @@ class Shared implements SharedRegistry {
       if (result === "full") return "full";
       if (result === "failed") break;
     }
-    return this.#keep(service, id, { id: orderId, order });
+    return this.#keep(service, id, order, orderId);
   }
 
   #ask(want: Omit<Want, "settle">): Promise<WantResult | "failed"> {
@@ -169,20 +161,16 @@ class Shared implements SharedRegistry {
   }
 
   /** Carried out here; the store hears of it when it is back. */
-  #keep(service: string, id: string, kept: Kept): Step | "full" | null {
+  #keep(service: string, id: string, order: Order, orderId: string): Step | "full" | null {
     const known = this.#table.get(service, id);
-    const step = obey(known, id, kept.order, this.#now());
+    const step = obey(known, id, order, this.#now());
     if (step === null) return null;
     if (step.event === null) {
-      if (kept.order.kind !== "drain") this.#renew(service, step.next);
+      if (order.kind !== "drain") this.#renew(service, step.next);
       return step;
     }
     if (known === null && this.#table.count >= MAX_INSTANCES) return "full";
-    const key = keyOf(service, id);
-    const before = this.#kept.get(key) ?? [];
-    const isLasting = kept.order.kind !== "register" && before[0]?.order.kind === "register";
-    // A heartbeat says less than whatever was ordered before it.
-    if (kept.order.kind !== "heartbeat" || before.length === 0) this.#kept.set(key, isLasting ? [before[0] as Kept, kept] : [kept]);
+    this.#kept.add(keyOf(service, id), order, orderId);
     this.#table.put(service, step.next, { index: this.#table.indexOf(service) + 1, event: null, atMs: 0 });
     return step;
   }
@@ -213,7 +201,8 @@ class Shared implements SharedRegistry {
       this.#wasAsked();
       while (!this.#isClosed) {
         const isUpToDate = await this.#exchange(link);
-        if (!isUpToDate) await this.#meet(link);
+        // Kept ones come late from a registry before this one, or from an order that others were always faster than.
+        if (!isUpToDate || this.#kept.count > 0) await this.#meet(link);
         else if (this.#wants.length === 0 && this.#beats.size < MAX_BEATS) await this.#pause(TICK_MS);
         if (!(await this.#readLeases(link))) await this.#meet(link);
       }
@@ -249,10 +238,11 @@ class Shared implements SharedRegistry {
 
   async #hear(link: RedisLink, first: Heard, beats: readonly Beat[]): Promise<boolean> {
     for (let heard = first; ; ) {
+      const { revision } = this.#replica;
       this.#clockOffsetMs = heard.timeMs - this.#options.now();
       this.#offer(this.#replica.apply(heard.entries, heard.records));
       for (const key of heard.due) this.#letLapse(key);
-      if (!heard.hasMore) break;
+      if (!heard.hasMore || this.#replica.revision === revision) break;
       const said = { epoch: this.#epoch, gateway: this.#gateway, revision: this.#replica.revision, beats: [], wants: [] };
       const next = readHeard(await link.exchange(argumentsOf(said)));
       if (next === null) return false;
@@ -307,6 +297,7 @@ class Shared implements SharedRegistry {
     for await (const [key, text] of link.instances()) {
       found.add(key);
       const record = this.#replica.read(key, text);
+      if (record !== null && this.#hasOutlived(record.instance, this.#instanceAt(key))) this.#kept.add(key, HEARTBEAT);
       const more = record && this.#replica.adopt(record, (stored) => this.#afterKept(key, stored));
       if (more !== null) newer.set(key, more);
     }
@@ -323,20 +314,27 @@ class Shared implements SharedRegistry {
     this.#replica.learn(log);
     [this.#epoch, this.#runId, this.#link] = [epoch, link.runId, link];
     this.#offer([...newer.values()]);
+    // What is left is of instances that neither side knows.
+    this.#kept.clear();
+  }
+
+  /** Its lease ended in the store while its heartbeats came here, and the store could not be told. */
+  #hasOutlived(stored: Instance, known: Instance | null): boolean {
+    if (known?.state !== "up" || stored.state !== "expired") return false;
+    return known.renewedAtMs > stored.changedAtMs && !isOver(known, this.#times, this.#now());
   }
 
   /** What it is here, where it has obeyed more than the store has heard of. */
   #afterKept(key: string, stored: Instance): Instance {
-    return (this.#kept.get(key) ?? []).reduce((known, { order }) => obey(known, known.id, order, this.#now())?.next ?? known, stored);
+    return this.#kept.of(key).reduce((known, { order }) => obey(known, known.id, order, this.#now())?.next ?? known, stored);
   }
 
   /** Tells the store what it has lost or not heard of. When another gateway was first, both are compared, and orders repeated. */
   #offer(newer: readonly NewerHere[]): void {
     for (const { service, instance, over } of newer) {
       const key = keyOf(service, instance.id);
-      const kept = this.#kept.get(key) ?? [];
+      const kept = this.#kept.take(key);
       const last = kept.at(-1);
-      this.#kept.delete(key);
       this.#unsaid.add(key);
       this.#wants.push({
         order: last?.id ?? "",
@@ -351,11 +349,8 @@ class Shared implements SharedRegistry {
     }
   }
 
-  #wasOffered(key: string, kept: readonly Kept[], result: WantResult | "failed"): void {
-    if (result === "failed") {
-      if (kept.length > 0 && !this.#kept.has(key)) this.#kept.set(key, [...kept]);
-      return;
-    }
+  #wasOffered(key: string, kept: readonly KeptOrder[], result: WantResult | "failed"): void {
+    if (result === "failed") return this.#kept.giveBack(key, kept);
     this.#unsaid.delete(key);
     if (result === "full") this.#options.log(`${this.#options.place} has no room for ${key}`);
     if (result !== "stale") return;
@@ -381,9 +376,10 @@ class Shared implements SharedRegistry {
     if (!isComplete) this.#epoch = "";
     for (const [key, atMs] of due) {
       const known = this.#instanceAt(key);
-      const renewedAtMs = nowMs - (this.#clockMs - (atMs - (known?.leaseMs ?? 0)));
-      if (known?.state !== "up" || renewedAtMs <= known.renewedAtMs) continue;
-      this.#table.put(serviceOf(key), { ...known, renewedAtMs: Math.round(renewedAtMs) }, null);
+      // Whatever number stands there: nothing was renewed later than now.
+      const renewedAtMs = Math.min(nowMs, Math.round(nowMs - (this.#clockMs - (atMs - (known?.leaseMs ?? 0)))));
+      if (known?.state !== "up" || !(renewedAtMs > known.renewedAtMs)) continue;
+      this.#table.put(serviceOf(key), { ...known, renewedAtMs }, null);
     }
     this.#table.tidy();
     return isComplete;
