@@ -24,6 +24,10 @@ export interface GatewayRegistry {
   move(spec: RegistrySpec | null, port?: number): Promise<string | null>;
   /** As `move`, for an address that another process lets go in a moment. */
   movePatiently(spec: RegistrySpec | null, port?: number): Promise<string | null>;
+  /** Frees the address for another process, and tells the store what it has not heard; `resume` takes all of it again. */
+  release(): Promise<void>;
+  /** Null, or why the address could not be had again. */
+  resume(): Promise<string | null>;
   createSource(service: string, sink: SourceSink): Source;
   close(): Promise<void>;
 }
@@ -54,6 +58,10 @@ class Seat implements GatewayRegistry {
   #sweep: NodeJS.Timeout | null = null;
   #spec: RegistrySpec | null = null;
   #server: RegistryServer | null = null;
+  #released: { readonly spec: RegistrySpec | null; readonly port: number } | null = null;
+  /** Of moves, one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #lastMove = 0;
 
   constructor(log: (message: string) => void) {
     this.#log = log;
@@ -64,31 +72,35 @@ class Seat implements GatewayRegistry {
     return this.#server?.port ?? 0;
   }
 
-  async move(spec: RegistrySpec | null, port = 0): Promise<string | null> {
-    const before = this.#server;
-    const keptSpec = this.#spec;
-    if (!isSame(spec?.redis, keptSpec?.redis)) await this.#changeStore(spec);
-    if (!isSame(spec?.bind, keptSpec?.bind)) {
-      try {
-        this.#server = spec === null ? null : await openRegistryServer({ ...spec.bind, port: spec.bind.port || port }, this.#api);
-      } catch (error) {
-        if (!isSame(spec?.redis, keptSpec?.redis)) await this.#changeStore(keptSpec);
-        return `registry: ${spec?.bind.host}:${spec?.bind.port} cannot be bound (${(error as NodeJS.ErrnoException).code})`;
-      }
-      void before?.close();
-    }
-    this.#spec = spec;
-    if (spec !== null) this.#registry.setTimes(spec);
-    return null;
+  move(spec: RegistrySpec | null, port = 0): Promise<string | null> {
+    this.#lastMove++;
+    const turn = this.#turn.then(() => this.#move(spec, port));
+    this.#turn = turn.catch(() => {});
+    return turn;
   }
 
   async movePatiently(spec: RegistrySpec | null, port = 0): Promise<string | null> {
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
-      const problem = await this.move(spec, port);
-      if (problem === null || performance.now() > deadline) return problem;
+      const moving = this.move(spec, port);
+      const own = this.#lastMove;
+      const problem = await moving;
+      // Another move that was ordered meanwhile is to be the last one.
+      if (problem === null || own !== this.#lastMove || performance.now() > deadline) return problem;
       await delay(PAUSE_MS);
+      if (own !== this.#lastMove) return problem;
     }
+  }
+
+  async release(): Promise<void> {
+    this.#released = { spec: this.#spec, port: this.port };
+    await this.move(null);
+  }
+
+  async resume(): Promise<string | null> {
+    const released = this.#released;
+    this.#released = null;
+    return released === null ? null : await this.movePatiently(released.spec, released.port);
   }
 
   createSource(service: string, sink: SourceSink): Source {
@@ -110,6 +122,45 @@ class Seat implements GatewayRegistry {
     if (this.#sweep !== null) clearInterval(this.#sweep);
     await this.#server?.close();
     await Promise.race([this.#registry.close(), delay(STORE_WAIT_MS)]);
+  }
+
+  async #move(spec: RegistrySpec | null, port: number): Promise<string | null> {
+    const kept = this.#spec;
+    const isOtherStore = !isSame(spec?.redis, kept?.redis);
+    // What comes while the store is told the rest would come too late.
+    if (spec === null) this.#shut();
+    if (isOtherStore) await this.#changeStore(spec);
+    if (spec !== null && (this.#server === null || !isSame(spec.bind, kept?.bind))) {
+      const problem = await this.#bind(spec.bind, port);
+      if (problem !== null && isOtherStore) await this.#changeStore(kept);
+      if (problem !== null) return problem;
+    }
+    this.#spec = spec;
+    if (spec !== null) this.#registry.setTimes(spec);
+    return null;
+  }
+
+  /** 127.0.0.1 and 0.0.0.0 cannot share a port: then the old address is given up first, and taken again if the new one is not to be had. */
+  async #bind({ host, port }: RegistrySpec["bind"], chosenPort: number): Promise<string | null> {
+    const [before, keptHost, keptPort] = [this.#server, this.#spec?.bind.host, this.port];
+    const overlaps = before !== null && port === keptPort;
+    if (overlaps) this.#shut();
+    try {
+      this.#server = await openRegistryServer({ host, port: port || chosenPort }, this.#api);
+      if (!overlaps) void before?.close();
+      return null;
+    } catch (error) {
+      const problem = `registry: ${host}:${port} cannot be bound (${(error as NodeJS.ErrnoException).code})`;
+      if (!overlaps || keptHost === undefined) return problem;
+      this.#server = await openRegistryServer({ host: keptHost, port: keptPort }, this.#api).catch(() => null);
+      return this.#server === null ? `${problem}, nor ${keptHost}:${keptPort} again` : problem;
+    }
+  }
+
+  /** Answers what waits; the address is free at once. */
+  #shut(): void {
+    void this.#server?.close();
+    this.#server = null;
   }
 
   /** What is known goes along. */

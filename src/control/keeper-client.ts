@@ -75,6 +75,7 @@ class Link implements KeeperLink {
   #takeOver: () => void = () => {};
   #upgraded: ((outcome: UpgradeOutcome) => void)[] = [];
   #handOver: HandOver = { release: async () => {}, resume: async () => {} };
+  #releasing: Promise<void> = Promise.resolve();
   #lost: () => void = () => {};
 
   constructor({ keeper, predecessor }: Welcome) {
@@ -167,9 +168,11 @@ class Link implements KeeperLink {
       case "takeOver":
         return this.#takeOver();
       case "release":
-        return void this.#handOver.release().then(() => this.#send({ type: "released" }));
+        this.#releasing = this.#handOver.release();
+        return void this.#releasing.then(() => this.#send({ type: "released" }));
       case "resume":
-        return void this.#handOver.resume();
+        // The keeper does not wait for ever: what is being released is taken again when it is.
+        return void this.#releasing.then(() => this.#handOver.resume());
       case "retire":
         return this.#retire("retired");
       case "upgraded":

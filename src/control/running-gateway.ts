@@ -192,15 +192,16 @@ class Running implements RunningGateway {
       release: async () => {
         await this.#configuration.suspend();
         this.#admin.release();
-        void this.#registry.move(null);
         endpointMemory.stop();
         this.#overrides.suspend();
         history.close();
+        // Its store may be slow; the keeper waits longer.
+        await this.#registry.release();
       },
       resume: () => {
         this.#configuration.resume();
         this.#overrides.resume();
-        void this.#registry.movePatiently(this.served.snapshot.registry);
+        void this.#registry.resume().then((problem) => problem !== null && log.error(problem));
         return this.#admin.resume().catch((error) => log.error({ err: error }, "the admin listener could not be taken back"));
       },
     });
@@ -360,8 +361,8 @@ class Running implements RunningGateway {
     if (problem !== null) return problem;
     const adminProblem = await this.#admin.move(next.admin);
     if (adminProblem === null) return null;
-    await this.#registry.move(previous.registry);
-    return `admin: ${adminProblem}`;
+    const lost = await this.#registry.move(previous.registry);
+    return lost === null ? `admin: ${adminProblem}` : `admin: ${adminProblem}; ${lost}`;
   }
 
   async #serve(next: Snapshot, previous: Snapshot): Promise<PutOutcome> {
@@ -378,7 +379,8 @@ class Running implements RunningGateway {
 
   async #goBack(previous: Snapshot): Promise<void> {
     for (const part of await this.#prepare(previous)) part.commit();
-    await this.#moveSeats(previous, previous);
+    const problem = await this.#moveSeats(previous, previous);
+    if (problem !== null) this.#parts.log.error(`the addresses of before could not be taken again: ${problem}`);
     // Workers that served the other one have forgotten what it did not have.
     for (const health of this.#health.state()) this.pool.broadcast({ type: "health", ...health });
   }
