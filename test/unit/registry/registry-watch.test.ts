@@ -84,6 +84,9 @@ describe("an event stream of the registry", () => {
       return response.writableNeedDrain;
     }, "a full socket");
     isAllowed = false;
+    await eventually(() => response.writableEnded, "the end that it does not read");
+    // Another token of that name: what has ended stays so, and nothing is written after it.
+    isAllowed = true;
     await eventually(() => response.destroyed, "the cut");
     deaf.destroy();
   });
