@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { createKubernetesWatches, type KubernetesWatches } from "../../../../src/discovery/kubernetes/kubernetes-watches.js";
 import type { Rhythm } from "../../../../src/discovery/kubernetes/shared-watch.js";
 import type { Source } from "../../../../src/discovery/source.js";
@@ -24,54 +24,76 @@ interface Heard {
   latest(): string;
 }
 
-describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot run here)", () => {
-  let api: KubernetesApi;
-  let watches: KubernetesWatches;
-  let sources: Source[] = [];
+type Follow = (
+  service: string,
+  settings?: Partial<KubernetesSourceSpec>,
+  watches?: KubernetesWatches,
+) => Heard & { readonly source: Source };
 
-  beforeEach(async () => {
-    api = await startKubernetesApi();
-    watches = withRhythm(RHYTHM);
+interface Bench {
+  readonly api: KubernetesApi;
+  readonly follow: Follow;
+  verbs(): string;
+  lists(): number;
+}
+
+function withRhythm(rhythm: Rhythm): KubernetesWatches {
+  return createKubernetesWatches({ env: {}, serviceAccountDirectory: "/nowhere" }, rhythm);
+}
+
+function followAt(
+  api: KubernetesApi,
+  watches: KubernetesWatches,
+  service: string,
+  settings: Partial<KubernetesSourceSpec>,
+): ReturnType<Follow> {
+  const heard: Heard = { sets: [], failures: [], trouble: "", plannedAtMs: 0, latest: () => heard.sets.at(-1) ?? "" };
+  const tls = { caPem: api.caPem, certPem: "", keyPem: "", serverName: "", isVerified: true };
+  const spec: KubernetesSourceSpec = {
+    ...{ type: "kubernetes", service, namespace: "shop", port: "", token: TOKEN, tokenFile: "", minimumEndpoints: 1 },
+    servers: { urls: [api.url], tls },
+    ...settings,
+  };
+  const source = watches.createSource(spec, {
+    found(endpoints, _isPartial, remarks) {
+      heard.sets.push(endpoints.map(({ host, weight }) => (weight === 1 ? host : `(${host})`)).join(" "));
+      heard.trouble = remarks?.failure ?? "";
+    },
+    failed: (message) => heard.failures.push(message),
+    planned: (atMs) => {
+      heard.plannedAtMs = atMs;
+    },
+  });
+  source.start();
+  return Object.assign(heard, { source });
+}
+
+describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot run here)", { concurrency: 8 }, () => {
+  /** Each has a server of its own, for most of the time goes by in pauses. */
+  async function start(context: TestContext): Promise<Bench> {
+    const api = await startKubernetesApi();
     api.store.put(slice("orders-a", "orders", { endpoints: [podEndpoint("10.0.0.1")] }));
     api.store.put(slice("users-a", "users", { endpoints: [podEndpoint("10.0.1.1")] }));
-  });
-  afterEach(async () => {
-    for (const source of sources) source.stop();
-    sources = [];
-    await api.stop();
-  });
-
-  function withRhythm(rhythm: Rhythm): KubernetesWatches {
-    return createKubernetesWatches({ env: {}, serviceAccountDirectory: "/nowhere" }, rhythm);
-  }
-
-  function follow(service: string, settings: Partial<KubernetesSourceSpec> = {}): Heard & { readonly source: Source } {
-    const heard: Heard = { sets: [], failures: [], trouble: "", plannedAtMs: 0, latest: () => heard.sets.at(-1) ?? "" };
-    const tls = { caPem: api.caPem, certPem: "", keyPem: "", serverName: "", isVerified: true };
-    const spec: KubernetesSourceSpec = {
-      ...{ type: "kubernetes", service, namespace: "shop", port: "", token: TOKEN, tokenFile: "", minimumEndpoints: 1 },
-      servers: { urls: [api.url], tls },
-      ...settings,
-    };
-    const source = watches.createSource(spec, {
-      found(endpoints, _isPartial, remarks) {
-        heard.sets.push(endpoints.map(({ host, weight }) => (weight === 1 ? host : `(${host})`)).join(" "));
-        heard.trouble = remarks?.failure ?? "";
-      },
-      failed: (message) => heard.failures.push(message),
-      planned: (atMs) => {
-        heard.plannedAtMs = atMs;
-      },
+    const sources: Source[] = [];
+    context.after(async () => {
+      for (const source of sources) source.stop();
+      await api.stop();
     });
-    sources.push(source);
-    source.start();
-    return Object.assign(heard, { source });
+    const usual = withRhythm(RHYTHM);
+    return {
+      api,
+      follow(service, settings = {}, watches = usual) {
+        const heard = followAt(api, watches, service, settings);
+        sources.push(heard.source);
+        return heard;
+      },
+      verbs: () => api.requests.map(({ verb }) => verb).join(" "),
+      lists: () => api.requests.filter(({ verb }) => verb === "list").length,
+    };
   }
 
-  const verbs = (): string => api.requests.map(({ verb }) => verb).join(" ");
-  const lists = (): number => api.requests.filter(({ verb }) => verb === "list").length;
-
-  it("is one for all services of a namespace that begin together, and tells each its own", async () => {
+  it("is one for all services of a namespace that begin together, and tells each its own", async (t) => {
+    const { api, follow, verbs } = await start(t);
     const [orders, users] = [follow("orders"), follow("users")];
     await eventually(() => api.watches() === 1, "the watch");
     assert.deepEqual([orders.sets, users.sets], [["10.0.0.1"], ["10.0.1.1"]]);
@@ -91,7 +113,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     assert.equal(verbs(), "list watch");
   });
 
-  it("takes in services that join, and lists for them alone what nobody knows", async () => {
+  it("takes in services that join, and lists for them alone what nobody knows", async (t) => {
+    const { api, follow, verbs } = await start(t);
     const orders = follow("orders");
     await eventually(() => api.watches() === 1, "the watch");
     const again = follow("orders", { port: 8080 });
@@ -107,7 +130,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     await eventually(() => api.requests.length === 6 || orders.failures.length > 0, "the watch to go on");
   });
 
-  it("forgets services that left, and asks for them anew when they come back", async () => {
+  it("forgets services that left, and asks for them anew when they come back", async (t) => {
+    const { api, follow } = await start(t);
     follow("orders");
     const users = follow("users");
     await eventually(() => api.watches() === 1, "the watch");
@@ -123,14 +147,16 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     await eventually(() => back.latest() === "10.0.1.9", "what it is now");
   });
 
-  it("ends with the last service", async () => {
+  it("ends with the last service", async (t) => {
+    const { api, follow } = await start(t);
     const orders = follow("orders");
     await eventually(() => api.watches() === 1, "the watch");
     orders.source.stop();
     await eventually(() => api.watches() === 0, "its end");
   });
 
-  it("is several for more than a hundred services, and others for other namespaces and tokens", async () => {
+  it("is several for more than a hundred services, and others for other namespaces and tokens", async (t) => {
+    const { api, follow, lists } = await start(t);
     api.tokens.add("another-token");
     for (let i = 0; i < 150; i++) follow(`s${i}`, { minimumEndpoints: 0 });
     follow("orders", { namespace: "other", minimumEndpoints: 0 });
@@ -139,7 +165,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     assert.equal(lists(), 4);
   });
 
-  it("reads lists page by page, all of one moment", async () => {
+  it("reads lists page by page, all of one moment", async (t) => {
+    const { api, follow, lists } = await start(t);
     for (let i = 0; i < 120; i++) api.store.put(slice(`many-${i}`, "many", { endpoints: [podEndpoint(`10.1.0.${i}`)] }));
     const many = follow("many");
     await eventually(() => many.sets.length > 0, "the list");
@@ -147,7 +174,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     assert.deepEqual([lists(), api.requests[0]?.parameters.get("limit")], [3, "50"]);
   });
 
-  it("begins a list anew when its next page is forgotten, and gives up when that is so again", async () => {
+  it("begins a list anew when its next page is forgotten, and gives up when that is so again", async (t) => {
+    const { api, follow, lists } = await start(t);
     for (let i = 0; i < 60; i++) api.store.put(slice(`many-${i}`, "many", { endpoints: [podEndpoint(`10.1.0.${i}`)] }));
     const list = api.store.list.bind(api.store);
     let forgotten = 0;
@@ -168,7 +196,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     );
   });
 
-  it("goes on where it was after an end, a break and a break within a line, and lists nothing again", async () => {
+  it("goes on where it was after an end, a break and a break within a line, and lists nothing again", async (t) => {
+    const { api, follow, lists } = await start(t);
     const orders = follow("orders");
     const put = (host: string): void => api.store.put(slice("orders-a", "orders", { endpoints: [podEndpoint(host)] }));
     await eventually(() => api.watches() === 1, "the watch");
@@ -186,7 +215,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     assert.equal(lists(), 1);
   });
 
-  it("goes on from bookmarks when it had no news for long", async () => {
+  it("goes on from bookmarks when it had no news for long", async (t) => {
+    const { api, follow, lists } = await start(t);
     const orders = follow("orders");
     await eventually(() => api.watches() === 1, "the watch");
     api.store.age(500);
@@ -200,7 +230,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
   });
 
   for (const forgottenAs of ["event", "status", "empty"] as const) {
-    it(`lists again when the server has forgotten the version (${forgottenAs}), and ever more rarely when that comes again`, async () => {
+    it(`lists again when the server has forgotten the version (${forgottenAs}), and ever more rarely when that comes again`, async (t) => {
+      const { api, follow, lists } = await start(t);
       api.forgottenAs = forgottenAs;
       const orders = follow("orders");
       await eventually(() => api.watches() === 1, "the watch");
@@ -226,7 +257,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     });
   }
 
-  it("lists again after something that it does not understand", async () => {
+  it("lists again after something that it does not understand", async (t) => {
+    const { api, follow, lists } = await start(t);
     const orders = follow("orders");
     for (const line of ["garbage", '{"type":"NEWS"}', '{"type":"ERROR","object":{"kind":"Status","code":500}}']) {
       await eventually(() => api.watches() === 1, "the watch");
@@ -239,7 +271,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     assert.ok(orders.failures.every((failure) => !failure.includes("garbage")));
   });
 
-  it("says who may not do what, and asks on with pauses", async () => {
+  it("says who may not do what, and asks on with pauses", async (t) => {
+    const { api, follow, lists } = await start(t);
     api.rules = [{ apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["list"] }];
     const orders = follow("orders");
     await eventually(() => orders.failures.length === 2, "two failures");
@@ -255,7 +288,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     assert.match(users.failures[0] as string, /does not allow to list endpointslices \(403\)/);
   });
 
-  it("waits for as long as the server wants (429, Retry-After)", async () => {
+  it("waits for as long as the server wants (429, Retry-After)", async (t) => {
+    const { api, follow } = await start(t);
     api.mood = { status: 429, headers: { "retry-after": "40" } };
     const orders = follow("orders");
     await eventually(() => orders.failures.length === 1, "a failure");
@@ -265,9 +299,9 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     assert.equal(api.requests.length, 1);
   });
 
-  it("notices a server that says nothing any more", async () => {
-    watches = withRhythm({ watchSeconds: 1, moreWatchSeconds: 0, graceMs: 200 });
-    const orders = follow("orders");
+  it("notices a server that says nothing any more", async (t) => {
+    const { api, follow } = await start(t);
+    const orders = follow("orders", {}, withRhythm({ watchSeconds: 1, moreWatchSeconds: 0, graceMs: 200 }));
     await eventually(() => api.watches() === 1, "the watch");
     api.mood = "silent";
     await eventually(() => orders.failures.length === 1, "the failure");
@@ -278,13 +312,14 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
   });
 
   it("from within the cluster goes by what the pod's files say now, roots included", async (context) => {
+    const { api, follow } = await start(context);
     const other = await startKubernetesApi();
     context.after(() => other.stop());
     const files = { token: TOKEN, "ca.crt": other.caPem, namespace: "shop" };
     const serviceAccountDirectory = temporaryDirectory(context, files);
     const env = { KUBERNETES_SERVICE_HOST: "127.0.0.1", KUBERNETES_SERVICE_PORT: new URL(api.url).port };
-    watches = createKubernetesWatches({ env, serviceAccountDirectory }, RHYTHM);
-    const orders = follow("orders", { servers: null, namespace: "", token: "" });
+    const watches = createKubernetesWatches({ env, serviceAccountDirectory }, RHYTHM);
+    const orders = follow("orders", { servers: null, namespace: "", token: "" }, watches);
     await eventually(() => orders.failures.length === 1, "a failure");
     assert.match(orders.failures[0] as string, /certificate/);
     assert.equal(api.requests.length, 0);
@@ -292,7 +327,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     await eventually(() => orders.latest() === "10.0.0.1", "the endpoints");
   });
 
-  it("gives up a list without an end", async () => {
+  it("gives up a list without an end", async (t) => {
+    const { api, follow, lists } = await start(t);
     const page = { kind: "EndpointSliceList", metadata: { resourceVersion: "1", continue: "x" }, items: [] };
     api.mood = { status: 200, body: JSON.stringify(page) };
     const orders = follow("orders");
@@ -301,7 +337,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     assert.equal(lists(), 500);
   });
 
-  it("asks the next server when one fails", async () => {
+  it("asks the next server when one fails", async (t) => {
+    const { api, follow } = await start(t);
     const other = await startKubernetesApi();
     await other.stop();
     const tls = { caPem: api.caPem, certPem: "", keyPem: "", serverName: "", isVerified: true };
@@ -310,7 +347,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     assert.equal(orders.failures.length, 1);
   });
 
-  it("tells of a Service that is not there, unless it may be empty", async () => {
+  it("tells of a Service that is not there, unless it may be empty", async (t) => {
+    const { api, follow } = await start(t);
     const missing = follow("missing");
     const allowed = follow("missing", { minimumEndpoints: 0 });
     await eventually(() => missing.failures.length === 1 && allowed.sets.length === 1, "both answers");
@@ -323,7 +361,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     await eventually(() => missing.latest() === "" && missing.sets.length === 1, "an empty set, which is for others to judge");
   });
 
-  it("tells each service when what moves between slices has arrived, and not before", async () => {
+  it("tells each service when what moves between slices has arrived, and not before", async (t) => {
+    const { api, follow } = await start(t);
     const orders = follow("orders");
     await eventually(() => api.watches() === 1, "the watch");
     api.store.remove("shop", "orders-a");
@@ -332,7 +371,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     assert.deepEqual(orders.sets, ["10.0.0.1", "10.0.0.1 10.0.0.2"]);
   });
 
-  it("does not count as well by what was said before it failed", async () => {
+  it("does not count as well by what was said before it failed", async (t) => {
+    const { api, follow } = await start(t);
     const orders = follow("orders");
     await eventually(() => api.watches() === 1, "the watch");
     api.store.put(slice("orders-a", "orders", { endpoints: [podEndpoint("10.0.0.2")] }));
@@ -344,7 +384,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     if (orders.trouble !== "") assert.match(orders.trouble, /answered with something that is not JSON\)$/);
   });
 
-  it("does not ask in a circle when watches speak and end at once", async () => {
+  it("does not ask in a circle when watches speak and end at once", async (t) => {
+    const { api, follow } = await start(t);
     const orders = follow("orders");
     await eventually(() => api.watches() === 1, "the watch");
     api.bookmark();
@@ -354,7 +395,8 @@ describe("a shared watch of EndpointSlices (a stand-in: Kubernetes itself cannot
     await eventually(() => api.watches() === 1, "the next watch");
   });
 
-  it("survives endpoints that come and go at random beside breaks of all kinds, and knows the last state", async () => {
+  it("survives endpoints that come and go at random beside breaks of all kinds, and knows the last state", async (t) => {
+    const { api, follow } = await start(t);
     const orders = follow("orders");
     await eventually(() => api.watches() === 1, "the watch");
     let random = 12_345;
