@@ -16,13 +16,13 @@ export function addSourceMetrics(registry: Registry, read: () => readonly Source
     new Gauge({
       name,
       help,
-      labelNames: ["service", "source"],
+      labelNames: ["windrose_service", "windrose_source"],
       registers: [registry],
       collect() {
         this.reset();
         for (const source of read()) {
           const value = readingOf(source);
-          if (value !== null) this.set({ service: source.service, source: source.type }, value);
+          if (value !== null) this.set({ windrose_service: source.service, windrose_source: source.type }, value);
         }
       },
     });

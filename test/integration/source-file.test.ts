@@ -114,8 +114,8 @@ workers: ${WORKERS}
     assert.deepEqual(await namesServed(), ["one"]);
     assert.ok(gateway.stderr().includes(`${FILE}:2:14`), gateway.stderr());
     const metrics = await (await fetch(`${gateway.admin.url}/metrics`)).text();
-    assert.match(metrics, /windrose_source_up\{service="app",source="file"\} 0/);
-    assert.match(metrics, /windrose_source_endpoints\{service="app",source="file"\} 1/);
+    assert.match(metrics, /windrose_source_up\{windrose_service="app",windrose_source="file"\} 0/);
+    assert.match(metrics, /windrose_source_endpoints\{windrose_service="app",windrose_source="file"\} 1/);
   });
 
   it("keeps the last endpoints when the file is gone, empty, or names none", async () => {
