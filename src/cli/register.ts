@@ -52,6 +52,8 @@ export const TEXT: CommandText = {
 };
 
 const CONNECT_RETRY_MS = 100;
+/** A registry that hangs must not use up the time that the service has to end. */
+const LEAVE_MS = 5_000;
 /** As shells say it. */
 const SIGNALLED = 128;
 
@@ -89,7 +91,8 @@ export async function register(args: readonly string[]): Promise<number> {
       ...{ version: flags.version, identity: flags.identity },
     },
     leaseMs,
-    log: (message) => process.stderr.write(`windrose register: ${message}\n`),
+    leaveMs: LEAVE_MS,
+    log: (message) => void fail("register", message),
   });
   return await runRegistered(client, { command: at < 0 ? [] : args.slice(at + 1), address: flags.address, drainMs });
 }
@@ -113,11 +116,15 @@ async function runRegistered(client: RegistryClient, { command, address, drainMs
   ]);
   over.abort();
   await client.leave();
-  if (typeof first === "number") return first;
-  if (typeof first === "object") process.stderr.write(`windrose register: ${first.problem}\n`);
+  if (typeof first === "number") {
+    client.close();
+    return first;
+  }
+  if (typeof first === "object") fail("register", first.problem);
   else await drained(ended, drainMs);
   child?.kill(typeof first === "string" ? first : "SIGTERM");
   const code = child === null ? EXIT.ok : await ended;
+  client.close();
   return typeof first === "object" ? EXIT.failure : code;
 }
 

@@ -1,4 +1,6 @@
 /** Keeps one instance registered, as docs/registry.md says: registers, heartbeats, registers again when it was forgotten, leaves. */
+import { setTimeout as delay } from "node:timers/promises";
+
 export interface ClientOptions {
   /** Of gateways that share a registry, such as `http://127.0.0.1:9902`; another one is asked when one fails. At least one. */
   readonly urls: readonly string[];
@@ -8,14 +10,18 @@ export interface ClientOptions {
   readonly token: string;
   readonly registration: Readonly<Record<string, unknown>>;
   readonly leaseMs: number;
+  /** That leaving may take. */
+  readonly leaveMs: number;
   readonly log: (message: string) => void;
 }
 
 export interface RegistryClient {
   /** Begins to register and goes on by itself. Resolves after the first try; the text says why the registry will never take it. */
   start(): Promise<string | null>;
-  /** Begins to drain. Never rejects. */
+  /** Begins to drain. Never rejects, and takes no longer than `leaveMs`: what is under way then goes on until `close`. */
   leave(): Promise<void>;
+  /** Gives up what is under way. */
+  close(): void;
 }
 
 const MAX_TIMEOUT_MS = 5_000;
@@ -37,6 +43,7 @@ class Client implements RegistryClient {
   #timer: NodeJS.Timeout | null = null;
   #isRegistered = false;
   #hasLeft = false;
+  readonly #closed = new AbortController();
   #beating: Promise<unknown> = Promise.resolve();
   #lastProblem = "";
 
@@ -56,9 +63,22 @@ class Client implements RegistryClient {
   async leave(): Promise<void> {
     this.#hasLeft = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    const late = new AbortController();
+    const isLate = delay(this.#options.leaveMs, true, { signal: late.signal }).catch(() => false);
+    const isOver = await Promise.race([isLate, this.#takeBack()]);
+    late.abort();
+    if (isOver) this.#note("the registry does not answer: the instance may stay until its lease is over");
+  }
+
+  close(): void {
+    this.#closed.abort();
+  }
+
+  async #takeBack(): Promise<false> {
     // A registration under way would be there after the end of the service.
     await this.#beating;
     if (this.#isRegistered) await this.#ask("DELETE", "").catch((error: Error) => this.#note(error.message));
+    return false;
   }
 
   #begin(): Promise<number> {
@@ -106,6 +126,7 @@ class Client implements RegistryClient {
 
   async #askOne(url: string, method: string, suffix: string, body: unknown): Promise<number> {
     const { token } = this.#options;
+    this.#closed.signal.throwIfAborted();
     const response = await fetch(`${url}${this.#path}${suffix}`, {
       method,
       headers: {
@@ -113,7 +134,7 @@ class Client implements RegistryClient {
         ...(body === undefined ? {} : { "content-type": "application/json" }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(this.#timeoutMs),
+      signal: AbortSignal.any([this.#closed.signal, AbortSignal.timeout(this.#timeoutMs)]),
     });
     const text = await response.text();
     if (!response.ok && response.status !== 404) this.#note(`${response.status}: ${titleOf(text)}`);
@@ -122,6 +143,7 @@ class Client implements RegistryClient {
 
   /** Said when it begins. */
   #note(problem: string): void {
+    if (this.#closed.signal.aborted) return;
     if (problem !== "" && problem !== this.#lastProblem) this.#options.log(problem);
     this.#lastProblem = problem;
   }
