@@ -4,6 +4,7 @@
  */
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { nearest } from "../config/hints.js";
+import { printable } from "../config/problems.js";
 import { EXIT, EXIT_CODES_HELP } from "./exit-codes.js";
 
 export type Flags = NonNullable<ParseArgsConfig["options"]>;
@@ -70,8 +71,9 @@ export function refuseUsage(command: string, message: string): number {
   return EXIT.usage;
 }
 
+/** The message may be what a server said. */
 export function fail(command: string, message: string, code: number = EXIT.failure): number {
-  process.stderr.write(`windrose ${command}: ${message}\n`);
+  process.stderr.write(`windrose ${command}: ${printable(message)}\n`);
   return code;
 }
 

@@ -1,6 +1,6 @@
 /** The state of a gateway, for people: one line per question, details only where something is wrong. */
 import type { ConfigStatusView } from "../admin/views.js";
-import { formatProblem } from "../config/index.js";
+import { formatProblem, printable } from "../config/index.js";
 import type { ApplyOutcome } from "../engine/model/configuration.js";
 import { guardText } from "./guard-text.js";
 import { shortVersion } from "./outcome-text.js";
@@ -29,7 +29,7 @@ export function statusText({ admin, info, configuration, guard, readiness, troub
 function servingText({ version, sequence, path, source, author, note }: ConfigStatusView, paint: Paint, since: string): string {
   const by = author === "" ? "" : ` by ${author}`;
   const why = note === "" ? "" : `: ${note}`;
-  return `${paint("bold", shortVersion(version))} (#${sequence}) since ${since}, from ${source}${by}${why} ${paint("dim", path)}`;
+  return `${paint("bold", shortVersion(version))} (#${sequence}) since ${since}, from ${source}${printable(by + why)} ${paint("dim", path)}`;
 }
 
 function diskText({ disk }: ConfigStatusView, paint: Paint): string {
@@ -41,7 +41,7 @@ function diskText({ disk }: ConfigStatusView, paint: Paint): string {
 function lastText({ lastReload }: ConfigStatusView, paint: Paint, ago: (time: string) => string): string {
   if (lastReload === null) return "none since the start";
   const { at, trigger, author, outcome } = lastReload;
-  return `${outcomeText(outcome, paint)} (${trigger}${author === "" ? "" : ` by ${author}`}, ${ago(at)})`;
+  return `${outcomeText(outcome, paint)} (${trigger}${printable(author === "" ? "" : ` by ${author}`)}, ${ago(at)})`;
 }
 
 function outcomeText(outcome: ApplyOutcome, paint: Paint): string {

@@ -1,5 +1,6 @@
 /** What is wrong with services and where their endpoints come from, for `windrose status`: nothing when all is well. */
 import type { ServiceView, SourceView } from "../admin/views.js";
+import { printable } from "../config/index.js";
 import { formatElapsed, type Paint, plural } from "./terminal.js";
 
 export interface Troubles {
@@ -82,5 +83,5 @@ function serviceText(
 function sourceText({ service, source, status, ageSeconds, lastError }: SourceView, paint: Paint): string {
   const age = ageSeconds === null ? "" : `, endpoints are ${formatElapsed(ageSeconds * 1000)} old`;
   const reason = lastError === "" ? "" : `: ${lastError}`;
-  return `${paint("bold", service)}: ${paint(status === "waiting" ? "red" : "yellow", `${status}${age}`)} (${source})${reason}`;
+  return `${paint("bold", service)}: ${paint(status === "waiting" ? "red" : "yellow", `${status}${age}`)}${printable(` (${source})${reason}`)}`;
 }
