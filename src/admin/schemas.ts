@@ -52,7 +52,13 @@ const texts = z
   .min(1)
   .max(MAX_TEXTS)
   .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, "two texts have the same name");
-const note = z.string().max(MAX_NOTE).default("").describe("Remembered with the version and in the audit log.");
+/** Terminals obey control characters; lines and tabs are harmless. */
+const note = z
+  .string()
+  .max(MAX_NOTE)
+  .regex(/^(?:[\t\n\r]|\P{Cc})*$/u, "must not hold control characters")
+  .default("")
+  .describe("Remembered with the version and in the audit log.");
 
 const versionFields = {
   version: version(),
@@ -227,7 +233,9 @@ export const overrideBody = z
     weight: z.int().min(0).max(MAX_WEIGHT).nullable().default(null).describe("null: what the source says. 0 takes no traffic."),
     isDraining: z.boolean().default(false).describe("It takes no new requests while others can; those under way finish."),
     note,
-    ttlMs: z.int().min(1000).max(MAX_OVERRIDE_MS).nullable().default(null).describe("null: until it is taken back."),
+    ttlMs: z.int().min(1000).max(MAX_OVERRIDE_MS).nullable().default(null).describe("For how long; null: until it is taken back."),
+    weightUntil: time().nullable().exactOptional().describe("When the weight is over, instead of ttlMs; null: when it is taken back."),
+    drainingUntil: time().nullable().exactOptional().describe("When the draining is over, instead of ttlMs; null: when it is taken back."),
   })
   .refine(({ weight, isDraining }) => weight !== null || isDraining, "says neither weight nor isDraining; DELETE takes an override back");
 
@@ -241,7 +249,8 @@ const overrideView = z.strictObject({
   note: z.string(),
   author: z.string(),
   setAt: time(),
-  expiresAt: time().nullable().describe("null: never."),
+  weightUntil: time().nullable().describe("When the weight is over; null: never, or there is none."),
+  drainingUntil: time().nullable().describe("When the draining is over; null: never, or it is not drained."),
   isPresent: z.boolean().describe("The service has this endpoint now."),
 }) satisfies z.ZodType<views.OverrideView>;
 
@@ -251,7 +260,12 @@ export const overrideDone = z.strictObject({
   isKept: z.boolean().describe("It is on disk, and outlives this process."),
   override: overrideView,
 });
-export const restoreDone = z.strictObject({ result: result("restored"), service: z.string(), address: z.string() });
+export const restoreDone = z.strictObject({
+  result: result("restored"),
+  isKept: z.boolean().describe("The disk knows; else the override is back with the next process."),
+  service: z.string(),
+  address: z.string(),
+});
 
 const endpointView = z.strictObject({
   address: z.string().describe("host:port."),

@@ -74,13 +74,19 @@ export interface OverrideOrder {
   readonly author: string;
   /** Null: until it is taken back. */
   readonly ttlMs: number | null;
+  /** Instead of `ttlMs`, for the weight alone. ISO 8601; null: until it is taken back. */
+  readonly weightUntil?: string | null;
+  /** The same for the draining. */
+  readonly drainingUntil?: string | null;
 }
 
-export interface OverrideView extends Omit<OverrideOrder, "ttlMs"> {
+export interface OverrideView extends Omit<OverrideOrder, "ttlMs" | "weightUntil" | "drainingUntil"> {
   /** ISO 8601. */
   readonly setAt: string;
-  /** Null: never. */
-  readonly expiresAt: string | null;
+  /** Null: until it is taken back, or there is no weight. */
+  readonly weightUntil: string | null;
+  /** Null: until it is taken back, or it is not drained. */
+  readonly drainingUntil: string | null;
   /** The service has this endpoint now. */
   readonly isPresent: boolean;
 }
@@ -91,7 +97,9 @@ export type OverrideResult =
   | { readonly result: "invalid" | "full"; readonly message: string }
   | NotFound;
 
-export type RestoreResult = { readonly result: "restored"; readonly service: string; readonly address: string } | NotFound;
+export type RestoreResult =
+  /** `isKept`: the disk knows; else the override is back with the next process. */
+  { readonly result: "restored"; readonly isKept: boolean; readonly service: string; readonly address: string } | NotFound;
 
 /** Everything about versions of the configuration; authors and notes are remembered with them. */
 export interface ConfigurationViews {

@@ -1,5 +1,7 @@
 /** What `drain`, `weight` and `restore` have in common: which endpoint, for how long, and that each changes only what it is about. */
 import type { OverrideView } from "../admin/views.js";
+import { parseAddress } from "../config/index.js";
+import { endpointId } from "../engine/model/endpoint.js";
 import { parseDuration } from "../engine/model/units.js";
 import { ADMIN_FLAGS, ADMIN_FLAGS_HELP, type AdminClient } from "./admin-client.js";
 import { type Asking, type Got, readAnswer } from "./admin-command.js";
@@ -49,11 +51,16 @@ export interface Said {
 export async function sendOverride(client: AdminClient, place: Place, said: Said, asking: Asking): Promise<Got<OverrideDone>> {
   const list = readAnswer<OverrideList>(await client.get("/v1/overrides"), { overrides: "array" }, asking);
   if (!list.ok) return list;
-  const former = list.value.overrides.find(({ service, address }) => service === place.service && address === place.address.toLowerCase());
+  const id = canonical(place.address);
+  const former = list.value.overrides.find(({ service, address }) => service === place.service && address === id);
   const { weight = former?.weight ?? null, isDraining = former?.isDraining ?? false, ttlMs } = said;
   const note = said.note === "" ? (former?.note ?? "") : said.note;
+  const kept = {
+    ...(said.weight === undefined ? { weightUntil: former?.weightUntil ?? null } : {}),
+    ...(said.isDraining === undefined ? { drainingUntil: former?.drainingUntil ?? null } : {}),
+  };
   const done = readAnswer<OverrideDone>(
-    await client.put(overridePath(place), { weight, isDraining, note, ttlMs }),
+    await client.put(overridePath(place), { weight, isDraining, note, ttlMs, ...kept }),
     { result: "string", override: "object" },
     asking,
   );
@@ -61,6 +68,12 @@ export async function sendOverride(client: AdminClient, place: Place, said: Said
     fail(asking.command, "the gateway could not write it to its disk: it ends with the gateway's process", EXIT.ok);
   }
   return done;
+}
+
+/** As the gateway writes it; what is none it refuses. */
+function canonical(address: string): string {
+  const parts = parseAddress(address);
+  return parts === null ? address : endpointId(parts);
 }
 
 interface OverrideList {
@@ -78,9 +91,12 @@ export function overridePath({ service, address }: Place): string {
 }
 
 export function overrideText({ override }: OverrideDone, paint: Paint): string {
-  const { service, address, weight, isDraining, expiresAt, isPresent } = override;
-  const what = [...(isDraining ? ["is drained"] : []), ...(weight === null ? [] : [`has weight ${weight}`])].join(" and ");
-  const until = expiresAt === null ? "until restored" : `until ${expiresAt}`;
+  const { service, address, weight, weightUntil, isDraining, drainingUntil, isPresent } = override;
+  const until = (time: string | null): string => `until ${time ?? "restored"}`;
+  const what = [
+    ...(isDraining ? [`is drained ${until(drainingUntil)}`] : []),
+    ...(weight === null ? [] : [`has weight ${weight} ${until(weightUntil)}`]),
+  ].join(" and ");
   const absent = isPresent ? "" : paint("yellow", " (the service does not have it now)");
-  return `${paint("bold", address)} of service ${paint("bold", service)} ${what}, ${until}${absent}\n`;
+  return `${paint("bold", address)} of service ${paint("bold", service)} ${what}${absent}\n`;
 }

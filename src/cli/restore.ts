@@ -1,7 +1,7 @@
 /** `windrose restore`: takes back what `drain` and `weight` said of an endpoint. */
 import { ADMIN_FLAGS, ADMIN_FLAGS_HELP } from "./admin-client.js";
 import { chooseClient, readAnswer } from "./admin-command.js";
-import { type CommandText, printHelp, readFlags, refuseUsage } from "./command-line.js";
+import { type CommandText, fail, printHelp, readFlags, refuseUsage } from "./command-line.js";
 import { EXIT } from "./exit-codes.js";
 import { overridePath, type Place } from "./override-order.js";
 import { painter, writeJson } from "./terminal.js";
@@ -20,6 +20,10 @@ export const TEXT: CommandText = {
   words: [],
 };
 
+interface Restored extends Place {
+  readonly isKept: boolean;
+}
+
 export async function restore(args: readonly string[]): Promise<number> {
   const line = readFlags(args, FLAGS, 2);
   if (!line.ok) return refuseUsage("restore", line.message);
@@ -30,8 +34,11 @@ export async function restore(args: readonly string[]): Promise<number> {
   const client = chooseClient("restore", flags);
   if (!client.ok) return client.code;
   const answer = await client.value.delete(overridePath({ service, address }));
-  const done = readAnswer<Place>(answer, { service: "string", address: "string" }, { command: "restore", isJson: json });
+  const done = readAnswer<Restored>(answer, { service: "string", address: "string" }, { command: "restore", isJson: json });
   if (!done.ok) return done.code;
+  if (!done.value.isKept) {
+    fail("restore", "the gateway could not write it to its disk: what was said is back when its process is started again", EXIT.ok);
+  }
   if (json) writeJson(done.value);
   else {
     const paint = painter(process.stdout);

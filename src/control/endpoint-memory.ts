@@ -13,8 +13,10 @@ export interface EndpointMemory {
   load(): readonly RememberedSet[];
   /** Writes soon what `read` gives then; many changes are one write. */
   changed(read: () => readonly RememberedSet[]): void;
-  /** Nothing is written afterwards: another process may have taken over. */
+  /** Nothing is written until `resume`: another process may have taken over. */
   stop(): void;
+  /** Writes what has changed meanwhile. */
+  resume(): void;
 }
 
 const NAME = "endpoints.json";
@@ -25,10 +27,19 @@ const MAX_BYTES = 64 * 1024 * 1024;
 export function createEndpointMemory(directory: string | null, log: ProcessLog): EndpointMemory {
   const path = directory === null ? null : join(directory, NAME);
   let timer: NodeJS.Timeout | null = null;
+  /** What is to be written; null: nothing has changed since. */
+  let pending: (() => readonly RememberedSet[]) | null = null;
+  let isStopped = false;
   let hasFailed = false;
 
-  function write(sets: readonly RememberedSet[]): void {
+  function plan(): void {
+    if (!isStopped && pending !== null) timer ??= setTimeout(write, WRITE_DELAY_MS).unref();
+  }
+
+  function write(): void {
+    const sets = pending?.() ?? [];
     timer = null;
+    pending = null;
     if (path === null) return;
     try {
       writeFileSync(`${path}.${process.pid}`, JSON.stringify({ sets }), { mode: 0o600 });
@@ -51,10 +62,17 @@ export function createEndpointMemory(directory: string | null, log: ProcessLog):
       }
     },
     changed(read) {
-      timer ??= setTimeout(() => write(read()), WRITE_DELAY_MS).unref();
+      pending = read;
+      plan();
     },
     stop() {
+      isStopped = true;
       if (timer !== null) clearTimeout(timer);
+      timer = null;
+    },
+    resume() {
+      isStopped = false;
+      plan();
     },
   };
 }

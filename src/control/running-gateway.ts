@@ -183,6 +183,7 @@ class Running implements RunningGateway {
 
   async start(): Promise<void> {
     const { snapshot } = this.served;
+    if (this.#parts.keeper?.predecessor != null) this.#holdWrites();
     await Promise.race([Promise.all([this.#keys.start(), this.#sources.start()]), delay(FETCH_WAIT_MS)]);
     this.#followHealth(snapshot);
     this.failure = await this.#bringUp(snapshot);
@@ -200,6 +201,7 @@ class Running implements RunningGateway {
       },
       resume: () => {
         this.#configuration.resume();
+        endpointMemory.resume();
         this.#overrides.resume();
         void this.#registry.resume().then((problem) => problem !== null && log.error(problem));
         return this.#admin.resume().catch((error) => log.error({ err: error }, "the admin listener could not be taken back"));
@@ -219,12 +221,24 @@ class Running implements RunningGateway {
     if (failure !== null) return failure;
     await keeper.takeOver();
     await this.#configuration.takeOver();
-    // The predecessor may have been told something since this process began.
-    this.#overrides.readAgain();
+    this.#takeOverWrites();
     await this.#admin.openPatiently(this.served.snapshot.admin, adminPortOf(keeper.predecessor));
     const problem = await this.#registry.movePatiently(this.served.snapshot.registry, registryPortOf(keeper.predecessor));
     if (problem !== null) log.error(problem);
     return null;
+  }
+
+  /** What is kept on disk is its predecessor's until it hands over. */
+  #holdWrites(): void {
+    this.#parts.endpointMemory.stop();
+    this.#overrides.suspend();
+  }
+
+  #takeOverWrites(): void {
+    this.#parts.endpointMemory.resume();
+    // The predecessor may have been told something since this process began.
+    this.#overrides.readAgain();
+    this.#overrides.resume();
   }
 
   async #openAdmin(admin: AdminSpec): Promise<WorkerFailure | null> {
@@ -250,13 +264,15 @@ class Running implements RunningGateway {
     this.#configuration.stop();
     this.#tickets.stop();
     this.#health.stop();
-    this.#overrides.suspend();
+    if (isReplaced) this.#overrides.suspend();
     await this.pool.stop(drainTimeoutMs, isReplaced);
     this.#keys.stop();
     this.#sources.stop();
     this.#parts.endpointMemory.stop();
     await this.#registry.close();
     await this.#admin.close();
+    // Operators may take something back while this process drains: that is kept.
+    this.#overrides.suspend();
   }
 
   #createPool(): WorkerPool {

@@ -1,7 +1,7 @@
 /** Drained endpoints and weights by admin call: what they do to traffic, where they show, and what they outlive. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
@@ -23,7 +23,8 @@ interface Override {
   readonly isDraining: boolean;
   readonly note: string;
   readonly author: string;
-  readonly expiresAt: string | null;
+  readonly weightUntil: string | null;
+  readonly drainingUntil: string | null;
   readonly isPresent: boolean;
 }
 
@@ -183,8 +184,8 @@ workers: ${WORKERS}
   it("shows in services, overrides and explain, and is audited", async () => {
     await set("app", one, { weight: 7, isDraining: true, note: "disk is full", ttlMs: 60_000 });
     const [override] = await overrides();
-    const { expiresAt, ...rest } = override as Override;
-    assert.ok(Date.parse(expiresAt ?? "") > Date.now());
+    const { weightUntil, drainingUntil, ...rest } = override as Override;
+    assert.ok(Date.parse(weightUntil ?? "") > Date.now() && drainingUntil === weightUntil);
     const expected = { service: "app", address: one.address, weight: 7, isDraining: true, note: "disk is full", author: "admin" };
     assert.deepEqual({ ...rest, setAt: "" }, { ...expected, isPresent: true, setAt: "" });
     const { services } = (await ask("GET", "/v1/services")).body as unknown as {
@@ -192,9 +193,9 @@ workers: ${WORKERS}
     };
     const endpoint = services.find(({ name }) => name === "app")?.endpoints.find(({ address }) => address === one.address);
     assert.deepEqual([endpoint?.state, endpoint?.weight, endpoint?.override.note], ["draining", 7, "disk is full"]);
-    assert.match(endpoint?.reasons[0] ?? "", /^drained, weight set to 7 by admin at \S+, until \S+: disk is full$/);
+    assert.match(endpoint?.reasons[0] ?? "", /^drained until \S+, weight set to 7 until \S+ by admin at \S+: disk is full$/);
     const explained = await ask("POST", "/v1/explain", { request: "GET http://localhost/" });
-    assert.match(JSON.stringify(explained.body), /"weight":7,.*draining, drained, weight set to 7 by admin/);
+    assert.match(JSON.stringify(explained.body), /"weight":7,.*draining, drained until \S+, weight set to 7 until \S+ by admin/);
     const { entries } = (await ask("GET", "/v1/audit?limit=1")).body as unknown as { entries: Record<string, string>[] };
     const [entry] = entries;
     assert.deepEqual(
@@ -228,7 +229,7 @@ workers: ${WORKERS}
   });
 
   it("is over when it expires", async () => {
-    await set("app", one, { isDraining: true, ttlMs: 1_500 });
+    await set("app", one, { isDraining: true, ttlMs: 1_000 });
     await untilServed("/", "two");
     await untilServed("/", "one,two");
     assert.deepEqual(await overrides(), []);
@@ -246,6 +247,8 @@ workers: ${WORKERS}
     assert.equal(await put(pathOf("found", "a:80%2F..%2Fb"), drained), 404);
     assert.equal(await put(pathOf("app", one.address), {}), 400);
     assert.equal(await put(pathOf("app", one.address), { weight: -1 }), 400);
+    assert.equal(await put(pathOf("app", one.address), { ...drained, note: "\u001b]0;mine\u0007" }), 400);
+    assert.equal(await put(pathOf("app", one.address), { ...drained, drainingUntil: "tomorrow" }), 400);
     assert.equal(await put(pathOf("app", one.address), { isDraining: true, extra: 1 }), 400);
     assert.equal(await put(pathOf("app", one.address), drained, READER), 403);
     assert.equal((await ask("DELETE", pathOf("app", one.address))).status, 404);
@@ -367,20 +370,52 @@ workers: ${WORKERS}
   it("commands say the same: drain, weight, restore and services", async () => {
     const drained = await run("drain", "app", one.address, "--for", "30m", "--note", "new kernel");
     assert.equal(drained.code, 0, drained.stderr);
-    assert.match(drained.stdout, new RegExp(`^${one.address} of service app is drained, until 20\\S+\n$`));
+    assert.match(drained.stdout, new RegExp(`^${one.address} of service app is drained until 20\\S+\n$`));
     const weighed = await run("weight", "app", one.address, "5");
-    assert.match(weighed.stdout, /is drained and has weight 5, until restored\n$/);
+    assert.match(weighed.stdout, /is drained until 20\S+ and has weight 5 until restored\n$/);
     const { stdout } = await run("services", "app");
     assert.match(stdout, /^app http1, roundRobin, 1 of 2 endpoints healthy\n/);
-    assert.match(stdout, new RegExp(`^ {2}${one.address} +draining +5 +- +0 +drained, weight set to 5 by admin at \\S+: new kernel$`, "m"));
+    assert.match(
+      stdout,
+      new RegExp(`^ {2}${one.address} +draining +5 +- +0 +drained until \\S+, weight set to 5 by admin at \\S+: new kernel$`, "m"),
+    );
     assert.equal((await run("restore", "app", one.address)).code, 0);
     const again = await run("restore", "app", one.address);
     assert.equal(again.code, 1);
     assert.match(again.stderr, /refused with 404: There is no such endpoint: endpoint \S+ of service app has no override/);
-    assert.equal((await run("drain", "app")).code, 64);
-    assert.equal((await run("weight", "app", one.address, "-1")).code, 64);
-    assert.equal((await run("drain", "app", one.address, "--for", "soon")).code, 64);
-    assert.equal((await run("services", "none")).code, 1);
+    const codes = await Promise.all([
+      run("drain", "app"),
+      run("weight", "app", one.address, "-1"),
+      run("drain", "app", one.address, "--for", "soon"),
+      run("services", "none"),
+    ]);
+    assert.deepEqual(
+      codes.map(({ code }) => code),
+      [64, 64, 64, 1],
+    );
     assert.equal(readFileSync(stateFile(), "utf8"), '{"overrides":[]}');
+  });
+
+  // The last one: it ends the gateway.
+  it("what is taken back while the gateway drains stays so, and a disk that refuses is told of", async () => {
+    held.length = 0;
+    await set("app", two, { isDraining: true });
+    await set("found", two, { isDraining: true });
+    const blocked = `${stateFile()}.tmp`;
+    mkdirSync(blocked);
+    const refused = await ask("DELETE", pathOf("found", two.address));
+    assert.deepEqual([refused.status, refused.body["isKept"]], [200, false]);
+    rmdirSync(blocked);
+    const waiting = textAt("/held");
+    await eventually(() => held.length === 1, "a request under way");
+    gateway.process.kill("SIGTERM");
+    await eventually(() => /"draining"/.test(gateway.stderr()), "the drain");
+    const restored = await ask("DELETE", pathOf("app", two.address));
+    assert.deepEqual([restored.status, restored.body["isKept"]], [200, true]);
+    for (const answer of held) answer();
+    assert.equal(await waiting, "one");
+    const file = stateFile();
+    await gateway.exited();
+    assert.equal(readFileSync(file, "utf8"), '{"overrides":[]}');
   });
 });

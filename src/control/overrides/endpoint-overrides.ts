@@ -11,8 +11,10 @@ export interface KeptOverride extends EndpointOverride {
   readonly author: string;
   /** Milliseconds since the epoch. */
   readonly setAtMs: number;
-  /** 0: never. */
-  readonly expiresAtMs: number;
+  /** When the weight is over; 0: never. */
+  readonly weightUntilMs: number;
+  /** When the draining is over; 0: never. */
+  readonly drainingUntilMs: number;
 }
 
 /** For workers: complete, and only the newest counts. */
@@ -30,8 +32,8 @@ export interface EndpointOverrides {
   ofService(service: string): ReadonlyMap<string, KeptOverride>;
   /** Replaces the one there was. `isKept`: it is on disk. */
   set(override: KeptOverride): { readonly result: "set"; readonly isKept: boolean } | { readonly result: "full" };
-  /** False: there was none. */
-  remove(service: string, endpoint: string): boolean;
+  /** Null: there was none. `isKept`: it is gone from the disk. */
+  remove(service: string, endpoint: string): { readonly isKept: boolean } | null;
   list(): OverrideList;
   /** What another process wrote before it handed over counts from now on. */
   readAgain(): void;
@@ -97,12 +99,8 @@ class Overrides implements EndpointOverrides {
     return { result: "set", isKept: this.#changed() };
   }
 
-  remove(service: string, endpoint: string): boolean {
-    const endpoints = this.#services.get(service);
-    if (endpoints?.delete(endpoint) !== true) return false;
-    if (endpoints.size === 0) this.#services.delete(service);
-    this.#changed();
-    return true;
+  remove(service: string, endpoint: string): { readonly isKept: boolean } | null {
+    return this.#drop(service, endpoint) ? { isKept: this.#changed() } : null;
   }
 
   readAgain(): void {
@@ -123,7 +121,10 @@ class Overrides implements EndpointOverrides {
   }
 
   #load(): void {
-    for (const override of this.#options.file.read().slice(0, MAX_OVERRIDES)) if (!this.#isOver(override)) this.#put(override);
+    for (const override of this.#options.file.read().slice(0, MAX_OVERRIDES)) {
+      const rest = restOf(override, this.#nowMs());
+      if (rest !== null) this.#put(rest);
+    }
   }
 
   #put(override: KeptOverride): void {
@@ -132,8 +133,12 @@ class Overrides implements EndpointOverrides {
     endpoints.set(override.endpoint, override);
   }
 
-  #isOver({ expiresAtMs }: KeptOverride): boolean {
-    return expiresAtMs !== 0 && expiresAtMs <= this.#nowMs();
+  /** False: there was none. */
+  #drop(service: string, endpoint: string): boolean {
+    const endpoints = this.#services.get(service);
+    if (endpoints?.delete(endpoint) !== true) return false;
+    if (endpoints.size === 0) this.#services.delete(service);
+    return true;
   }
 
   /** True: it is on disk. */
@@ -152,20 +157,43 @@ class Overrides implements EndpointOverrides {
   #watchExpiry(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    const ends = this.all().flatMap(({ expiresAtMs }) => (expiresAtMs === 0 ? [] : [expiresAtMs]));
+    const ends = this.all().flatMap(({ weightUntilMs, drainingUntilMs }) => [weightUntilMs, drainingUntilMs].filter((end) => end !== 0));
     if (ends.length === 0 || this.#isSuspended) return;
     const next = ends.reduce((first, end) => Math.min(first, end));
     this.#timer = setTimeout(() => this.#expire(), Math.min(MAX_WAIT_MS, Math.max(0, next - this.#nowMs()))).unref();
   }
 
   #expire(): void {
-    const over = this.all().filter((override) => this.#isOver(override));
-    for (const { service, endpoint } of over) {
-      this.#options.log(`override of endpoint ${endpoint} of service ${service} is over`);
-      this.#services.get(service)?.delete(endpoint);
-      if (this.#services.get(service)?.size === 0) this.#services.delete(service);
+    let isChanged = false;
+    for (const override of this.all()) {
+      const rest = restOf(override, this.#nowMs());
+      if (rest === override) continue;
+      isChanged = true;
+      const { service, endpoint } = override;
+      this.#options.log(`override of endpoint ${endpoint} of service ${service} is over${restText(rest)}`);
+      if (rest === null) this.#drop(service, endpoint);
+      else this.#put(rest);
     }
-    if (over.length > 0) this.#changed();
+    if (isChanged) this.#changed();
     else this.#watchExpiry();
   }
+}
+
+/** Without what is over; the same object when nothing is, null when all of it is. */
+function restOf(override: KeptOverride, nowMs: number): KeptOverride | null {
+  const isOver = (untilMs: number): boolean => untilMs !== 0 && untilMs <= nowMs;
+  const isWeightOver = isOver(override.weightUntilMs);
+  const isDrainingOver = isOver(override.drainingUntilMs);
+  if (!isWeightOver && !isDrainingOver) return override;
+  const rest = {
+    ...override,
+    ...(isWeightOver ? { weight: null, weightUntilMs: 0 } : {}),
+    ...(isDrainingOver ? { isDraining: false, drainingUntilMs: 0 } : {}),
+  };
+  return rest.weight === null && !rest.isDraining ? null : rest;
+}
+
+function restText(rest: KeptOverride | null): string {
+  if (rest === null) return "";
+  return rest.isDraining ? ", but for the draining" : `, but for the weight ${rest.weight}`;
 }

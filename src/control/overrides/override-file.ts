@@ -66,10 +66,10 @@ function readOverrides(document: unknown): KeptOverride[] {
 
 function isOverride(value: unknown): value is KeptOverride {
   if (!isObject(value)) return false;
-  const { service, endpoint, weight, isDraining, note, author, setAtMs, expiresAtMs } = value;
+  const { service, endpoint, weight, isDraining, note, author, setAtMs, weightUntilMs, drainingUntilMs } = value;
   const areTexts = [service, endpoint, note, author].every((text) => typeof text === "string");
   const isSound = (weight === null || isCount(weight)) && typeof isDraining === "boolean";
-  return areTexts && isSound && isCount(setAtMs) && isCount(expiresAtMs);
+  return areTexts && isSound && [setAtMs, weightUntilMs, drainingUntilMs].every(isCount);
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

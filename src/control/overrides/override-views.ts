@@ -31,24 +31,41 @@ export function createOverrideViews({ overrides, services, sources }: OverridePa
         return overrideView(override, listed.has(override.endpoint));
       });
     },
-    override({ service, address, weight, isDraining, note, author, ttlMs }: OverrideOrder): OverrideResult {
+    override({ service, address, weight, isDraining, note, author, ...until }: OverrideOrder): OverrideResult {
       const endpoint = canonical(address);
       if (endpoint === null) return { result: "invalid", message: `"${address}" is not host:port, with IPv6 in brackets` };
       const problem = missing({ service, endpoint });
       if (problem !== null) return { result: "notFound", message: problem };
       const setAtMs = Date.now();
-      const expiresAtMs = ttlMs === null ? 0 : setAtMs + ttlMs;
-      const override = { service, endpoint, weight, isDraining, note, author, setAtMs, expiresAtMs };
+      const override = { service, endpoint, weight, isDraining, note, author, setAtMs, ...ends({ weight, isDraining, ...until }, setAtMs) };
       const outcome = overrides.set(override);
       if (outcome.result === "full") return { result: "full", message: "take some of the overrides back first" };
       return { result: "set", isKept: outcome.isKept, override: overrideView(override, ids(service).has(endpoint)) };
     },
     restore({ service, address }): RestoreResult {
       const endpoint = canonical(address);
-      if (endpoint !== null && overrides.remove(service, endpoint)) return { result: "restored", service, address: endpoint };
-      return { result: "notFound", message: `endpoint ${address} of service ${service} has no override` };
+      const removed = endpoint === null ? null : overrides.remove(service, endpoint);
+      if (endpoint === null || removed === null) {
+        return { result: "notFound", message: `endpoint ${address} of service ${service} has no override` };
+      }
+      return { result: "restored", isKept: removed.isKept, service, address: endpoint };
     },
   };
+}
+
+type Ends = Pick<KeptOverride, "weightUntilMs" | "drainingUntilMs">;
+
+/** A time that is given for one of the two counts before the one for both. */
+function ends(
+  { weight, isDraining, ttlMs, weightUntil, drainingUntil }: Omit<OverrideOrder, "service" | "address" | "note" | "author">,
+  nowMs: number,
+): Ends {
+  const end = (until: string | null | undefined): number => {
+    if (until === undefined) return ttlMs === null ? 0 : nowMs + ttlMs;
+    // 0 would be never.
+    return until === null ? 0 : Math.max(1, Date.parse(until));
+  };
+  return { weightUntilMs: weight === null ? 0 : end(weightUntil), drainingUntilMs: isDraining ? end(drainingUntil) : 0 };
 }
 
 function canonical(address: string): string | null {
@@ -57,17 +74,25 @@ function canonical(address: string): string | null {
 }
 
 /** @param isPresent the service has the endpoint now */
-export function overrideView({ endpoint, setAtMs, expiresAtMs, ...said }: KeptOverride, isPresent: boolean): OverrideView {
-  const expiresAt = expiresAtMs === 0 ? null : new Date(expiresAtMs).toISOString();
-  return { ...said, address: endpoint, setAt: new Date(setAtMs).toISOString(), expiresAt, isPresent };
+export function overrideView(override: KeptOverride, isPresent: boolean): OverrideView {
+  const { endpoint, setAtMs, weightUntilMs, drainingUntilMs, ...said } = override;
+  const until = { weightUntil: timeOf(weightUntilMs), drainingUntil: timeOf(drainingUntilMs) };
+  return { ...said, ...until, address: endpoint, setAt: new Date(setAtMs).toISOString(), isPresent };
+}
+
+function timeOf(untilMs: number): string | null {
+  return untilMs === 0 ? null : new Date(untilMs).toISOString();
 }
 
 /** For people, beside the other reasons of an endpoint. */
 export function overrideReasons(override: KeptOverride | null): string[] {
   if (override === null) return [];
-  const { weight, isDraining, note, author, setAtMs, expiresAtMs } = override;
-  const what = [...(isDraining ? ["drained"] : []), ...(weight === null ? [] : [`weight set to ${weight}`])].join(", ");
+  const { weight, isDraining, note, author, setAtMs, weightUntilMs, drainingUntilMs } = override;
+  const until = (untilMs: number): string => (untilMs === 0 ? "" : ` until ${timeOf(untilMs)}`);
+  const what = [
+    ...(isDraining ? [`drained${until(drainingUntilMs)}`] : []),
+    ...(weight === null ? [] : [`weight set to ${weight}${until(weightUntilMs)}`]),
+  ].join(", ");
   const by = author === "" ? "" : ` by ${author}`;
-  const until = expiresAtMs === 0 ? "" : `, until ${new Date(expiresAtMs).toISOString()}`;
-  return [`${what}${by} at ${new Date(setAtMs).toISOString()}${until}${note === "" ? "" : `: ${note}`}`];
+  return [`${what}${by} at ${new Date(setAtMs).toISOString()}${note === "" ? "" : `: ${note}`}`];
 }

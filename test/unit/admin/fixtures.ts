@@ -71,7 +71,8 @@ const OVERRIDE = {
   note: "disk",
   author: "ci",
   setAt: TIME,
-  expiresAt: null,
+  weightUntil: null,
+  drainingUntil: null,
   isPresent: true,
 };
 
@@ -135,7 +136,7 @@ export const VIEWS: AdminViews = {
   ],
   overrides: () => [OVERRIDE],
   override: () => ({ result: "set", isKept: true, override: OVERRIDE }),
-  restore: ({ service, address }) => ({ result: "restored", service, address }),
+  restore: ({ service, address }) => ({ result: "restored", isKept: true, service, address }),
   snapshotView: () => ({ admin: { token: "[redacted]" } }),
   configStatus: async () => ({
     ...SERVED,

@@ -150,7 +150,12 @@ const OUTCOMES: readonly (readonly [id: string, views: Partial<AdminViews>, stat
   ["setOverride", { override: () => ({ result: "invalid", message: "no port" }) }, 422, { result: "invalid", detail: "no port" }],
   ["setOverride", { override: () => ({ result: "full", message: "take some back" }) }, 507, { result: "full" }],
   ["deleteOverride", { restore: () => NOT_FOUND }, 404, { result: "notFound" }],
-  ["deleteOverride", { restore: (place) => ({ result: "restored", ...place }) }, 200, { service: "app", address: "[::1]:80" }],
+  [
+    "deleteOverride",
+    { restore: (place) => ({ result: "restored", isKept: true, ...place }) },
+    200,
+    { service: "app", address: "[::1]:80" },
+  ],
   ["getHealth", { health: () => ({ isHealthy: false, reasons: ["stuck"] }) }, 503, { status: "unavailable", reasons: ["stuck"] }],
 ];
 

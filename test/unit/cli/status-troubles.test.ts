@@ -65,7 +65,8 @@ test("each trouble has its words", () => {
     note: "",
     author: "",
     setAt: "",
-    expiresAt: null,
+    weightUntil: null,
+    drainingUntil: null,
     isPresent: true,
   };
   assert.equal(said({}, {}, { state: "draining", override }), "service app: 1 drained");

@@ -19,7 +19,7 @@ const path = join(folder, "overrides.json");
 
 function override(changes: Partial<KeptOverride> = {}): KeptOverride {
   const base = { service: "app", endpoint: "10.0.0.1:80", weight: null, isDraining: true, note: "", author: "ci", setAtMs: 1 };
-  return { ...base, expiresAtMs: 0, ...changes };
+  return { ...base, weightUntilMs: 0, drainingUntilMs: 0, ...changes };
 }
 
 interface Bench {
@@ -45,8 +45,8 @@ describe("overrides of endpoints", () => {
     assert.deepEqual(open().overrides.all(), [override()]);
     overrides.set(override({ weight: 3 }));
     assert.deepEqual(overrides.all(), [override({ weight: 3 })]);
-    assert.equal(overrides.remove("app", "10.0.0.1:80"), true);
-    assert.equal(overrides.remove("app", "10.0.0.1:80"), false);
+    assert.deepEqual(overrides.remove("app", "10.0.0.1:80"), { isKept: true });
+    assert.equal(overrides.remove("app", "10.0.0.1:80"), null);
     assert.deepEqual(open().overrides.all(), []);
     assert.deepEqual(
       told.map(({ version, overrides: list }) => [version, list.length]),
@@ -78,7 +78,7 @@ describe("overrides of endpoints", () => {
       { ...override(), isDraining: "yes" },
       { ...override(), note: 1 },
     ];
-    const old = override({ endpoint: "old:1", expiresAtMs: 5 });
+    const old = override({ endpoint: "old:1", drainingUntilMs: 5 });
     writeFileSync(path, JSON.stringify({ overrides: [...bad, old, override({ endpoint: "good:1" })] }));
     assert.deepEqual(
       open()
@@ -94,19 +94,33 @@ describe("overrides of endpoints", () => {
     assert.deepEqual(overrides.set(override()), { result: "set", isKept: false });
     assert.equal(overrides.of("app", "10.0.0.1:80")?.isDraining, true);
     assert.match(warnings[0] ?? "", /cannot be kept on disk/);
+    assert.deepEqual(overrides.remove("app", "10.0.0.1:80"), { isKept: false });
     assert.deepEqual(open(createOverrideFile(null, () => {})).overrides.set(override()), { result: "set", isKept: false });
   });
 
   it("end when they expire, also while nobody looks for longer than a timer can", async () => {
     rmSync(path);
     const { overrides, told } = open();
-    overrides.set(override({ endpoint: "soon:1", expiresAtMs: Date.now() + 30 }));
-    overrides.set(override({ endpoint: "late:1", expiresAtMs: Date.now() + 60 * 86_400_000 }));
+    overrides.set(override({ endpoint: "soon:1", drainingUntilMs: Date.now() + 30 }));
+    overrides.set(override({ endpoint: "late:1", drainingUntilMs: Date.now() + 60 * 86_400_000 }));
     await eventually(() => overrides.all().length === 1, "the first is over");
     assert.deepEqual(
       told.at(-1)?.overrides.map(({ endpoint }) => endpoint),
       ["late:1"],
     );
+    overrides.suspend();
+  });
+
+  it("weight and draining end each at its own time", async () => {
+    rmSync(path, { force: true });
+    const { overrides } = open();
+    const later = Date.now() + 60_000;
+    overrides.set(override({ endpoint: "a:1", weight: 3, weightUntilMs: Date.now() + 30 }));
+    overrides.set(override({ endpoint: "b:1", weight: 3, weightUntilMs: later, drainingUntilMs: Date.now() + 30 }));
+    await eventually(() => overrides.of("app", "a:1")?.weight === null && overrides.of("app", "b:1")?.isDraining === false, "both ends");
+    const rest = [override({ endpoint: "a:1" }), override({ endpoint: "b:1", weight: 3, weightUntilMs: later, isDraining: false })];
+    assert.deepEqual(overrides.all(), rest);
+    assert.deepEqual(open().overrides.all(), rest);
     overrides.suspend();
   });
 
