@@ -73,7 +73,8 @@ export function refuseUsage(command: string, message: string): number {
 
 /** The message may be what a server said. */
 export function fail(command: string, message: string, code: number = EXIT.failure): number {
-  process.stderr.write(`windrose ${command}: ${printable(message)}\n`);
+  // Our own sentences may take several lines; what is quoted in them cannot command the terminal.
+  process.stderr.write(`windrose ${command}: ${message.split("\n").map(printable).join("\n")}\n`);
   return code;
 }
 
