@@ -1,5 +1,5 @@
 /** The two load generators: wrk for as much HTTP/1.1 as goes, h2load for HTTP/2 and for a given rate. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { answerBytes, type Fixtures, LARGE_BYTES } from "./fixtures.js";
 import { runTool } from "./processes.js";
@@ -59,7 +59,10 @@ export function parseH2load(text: string, log: string, seconds: number): LoadRes
 
 /** Runs h2load; every request is a line of its log. */
 async function runLogged(target: LoadTarget, args: readonly string[]): Promise<{ text: string; log: string }> {
-  const logPath = join(target.directory, "h2load.tsv");
+  // In a folder of its own: whoever watches that of the configuration or the certificates would be told of every line.
+  const logFolder = join(target.directory, "h2load");
+  mkdirSync(logFolder, { recursive: true });
+  const logPath = join(logFolder, "requests.tsv");
   rmSync(logPath, { force: true });
   const url = `${baseUrl(target)}${target.scenario.path}`;
   const text = await runTool("h2load", [...args, `--log-file=${logPath}`, `--connect-to=127.0.0.1:${target.port}`, url], target.core);
